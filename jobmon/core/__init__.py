@@ -1,0 +1,1 @@
+"""The pure core: what is known, what follows from it. No clock, file or network inside."""

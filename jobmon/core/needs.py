@@ -1,0 +1,184 @@
+"""The dependency language: what a job waits for, who waits for a file, and who waits in vain.
+
+A dependency file has one file name a line, relative to its own folder. Blank lines and lines
+that start with ``#`` are passed over; ``not FILE`` asks that FILE be absent. An empty file
+means ready, a missing one (None here) means held. Paths may not leave the run folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+
+from jobmon.core.life import OPEN, Job
+from jobmon.core.model import Key, Life, Need, Standing
+
+Needs = tuple[Need, ...] | None
+"""What one job waits for; None where it has no dependency file."""
+
+
+class BadNeed(ValueError):
+    """A line of a dependency file that cannot be meant; ``line`` counts from 1."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+def parse(text: str, folder: str) -> tuple[Need, ...]:
+    """The needs of a dependency file in ``folder`` (relative to the run folder).
+
+    Raises BadNeed for a path that leaves the run folder.
+    """
+    needs: dict[Need, None] = {}
+    for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        absent = line.startswith("not ")
+        name = line.removeprefix("not ").strip() if absent else line
+        if "\0" in name:
+            raise BadNeed(number, "a file name with a NUL byte; is this a text file?")
+        path = posixpath.normpath(posixpath.join(folder, name))
+        if name.startswith("/") or path == ".." or path.startswith("../"):
+            raise BadNeed(
+                number,
+                f"'{name}' is outside the run folder; name a file of this run, "
+                "relative to this folder",
+            )
+        needs[Need(path, absent)] = None
+    return tuple(needs)
+
+
+def unmet(needs: Iterable[Need], present: Set[str]) -> list[Need]:
+    """Which of ``needs`` the files that are ``present`` do not meet."""
+    return [need for need in needs if (need.path in present) == need.absent]
+
+
+def standing(needs: Needs, present: Set[str]) -> Standing:
+    """HELD, WAITING or CLEAR; whether WAITING is in vain is for ``in_vain`` to say."""
+    if needs is None:
+        return Standing.HELD
+    return Standing.WAITING if unmet(needs, present) else Standing.CLEAR
+
+
+class Index:
+    """Which jobs ask for a file: a cycle touches what an event touches."""
+
+    def __init__(self) -> None:
+        self._needs: dict[Key, Needs] = {}
+        self._by_path: dict[str, set[Key]] = {}
+
+    def put(self, key: Key, needs: Needs) -> None:
+        """Note that ``key`` now has these needs."""
+        self.drop(key)
+        self._needs[key] = needs
+        for need in needs or ():
+            self._by_path.setdefault(need.path, set()).add(key)
+
+    def drop(self, key: Key) -> None:
+        for need in self._needs.pop(key, None) or ():
+            asking = self._by_path[need.path]
+            asking.discard(key)
+            if not asking:
+                del self._by_path[need.path]
+
+    def of(self, key: Key) -> Needs:
+        return self._needs.get(key)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._needs
+
+    def asking(self, paths: Iterable[str]) -> set[Key]:
+        """The jobs whose needs name any of ``paths``."""
+        return set().union(*(self._by_path.get(path, ()) for path in paths))
+
+    def paths(self) -> Iterable[str]:
+        """Every file that some job asks for."""
+        return self._by_path.keys()
+
+
+def in_vain(
+    jobs: Mapping[Key, Job],
+    needs: Callable[[Key], Needs],
+    present: Set[str],
+    maker: Callable[[str], Key | None],
+) -> dict[Key, str]:
+    """The blocked jobs, each with the reason in words.
+
+    ``maker`` tells which job writes a marker. A job can still go if it is in the batch system,
+    is ready, or waits only for markers of jobs that can still go; a plain file, or a ``not
+    FILE`` that stands, may still be changed by any script that can run. What is left waiting
+    after this has grown as far as it can (rings, and all that stands behind what failed, was
+    killed or is held) is blocked.
+    """
+    waiting: dict[Key, list[Need]] = {}
+    can: set[Key] = set()
+    for key, job in jobs.items():
+        if job.life in OPEN:
+            mine = needs(key)
+            missing = None if mine is None else unmet(mine, present)
+            if missing:
+                waiting[key] = missing
+            elif missing is not None:
+                can.add(key)
+        elif job.in_system:
+            can.add(key)
+    behind: dict[Key, list[Key]] = {}
+    lacking: dict[Key, int] = {}
+    anything_runs = bool(can)
+    for key, missing in waiting.items():
+        makers = [_maker(need, jobs, maker) for need in missing]
+        plain = any(made is None for made in makers)
+        lacking[key] = len({made for made in makers if made}) + (plain and not anything_runs)
+        for made in {made for made in makers if made}:
+            behind.setdefault(made, []).append(key)
+    grown = [key for key, count in lacking.items() if count == 0] + list(can)
+    while grown:
+        key = grown.pop()
+        can.add(key)
+        for waiter in behind.get(key, ()):
+            lacking[waiter] -= 1
+            if lacking[waiter] == 0:
+                grown.append(waiter)
+    return {key: _why(key, waiting, can, jobs, needs, maker) for key in waiting if key not in can}
+
+
+def _maker(need: Need, jobs: Mapping[Key, Job], maker: Callable[[str], Key | None]) -> Key | None:
+    """The job whose end would meet ``need``; None where any script might."""
+    made = None if need.absent else maker(need.path)
+    return made if made is not None and made in jobs and jobs[made].life != Life.FINISHED else None
+
+
+def _why(
+    key: Key,
+    waiting: Mapping[Key, Sequence[Need]],
+    can: Set[Key],
+    jobs: Mapping[Key, Job],
+    needs: Callable[[Key], Needs],
+    maker: Callable[[str], Key | None],
+) -> str:
+    trail = [key]
+    while True:
+        blocker = None
+        for need in waiting[trail[-1]]:
+            made = _maker(need, jobs, maker)
+            if made is None and not can:
+                there = "is there" if need.absent else "is missing and nothing that runs makes it"
+                return f"{need.path} {there}"
+            if made is not None and made not in can:
+                blocker = made
+                break
+        if blocker is None:  # a plain file beside jobs that can go: not blocked by this line
+            return "missing " + ", ".join(str(need) for need in waiting[trail[-1]])
+        if blocker in trail:
+            ring = trail[trail.index(blocker) :]
+            return "ring: " + " waits for ".join([*ring, blocker])
+        if blocker not in waiting:
+            held = jobs[blocker].life in OPEN and needs(blocker) is None
+            return f"waits for {blocker}, which {'is held' if held else _ended(jobs[blocker])}"
+        trail.append(blocker)
+
+
+def _ended(job: Job) -> str:
+    return {Life.FAILED: "failed", Life.KILLED: "was killed"}.get(job.life, f"is {job.life}")

@@ -1,0 +1,73 @@
+"""What a person is shown of each job: its state in the design's words, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+
+from jobmon.core.life import OPEN, Job
+from jobmon.core.model import Key, Life
+from jobmon.core.needs import Needs, in_vain, unmet
+
+STATES = (
+    "held",
+    "waiting",
+    "blocked",
+    "ready",
+    "submitted",
+    "running",
+    "finished",
+    "failed",
+    "killed",
+    "unclear",
+)
+
+_BY_LIFE = {
+    Life.SUBMITTING: "submitted",
+    Life.STARTED: "submitted",
+    Life.RUNNING: "running",
+    Life.FINISHED: "finished",
+    Life.FAILED: "failed",
+    Life.KILLED: "killed",
+    Life.UNCLEAR: "unclear",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job as shown. ``missing``: what it waits for, as a dependency file would say it."""
+
+    job: Job
+    state: str
+    missing: tuple[str, ...]
+    reason: str
+
+
+def rows(
+    jobs: Mapping[Key, Job],
+    needs: Callable[[Key], Needs],
+    present: Set[str],
+    maker: Callable[[str], Key | None],
+    dependency: Callable[[Key], str],
+) -> list[Row]:
+    """Every job as a person is shown it, in the order of ``jobs``."""
+    blocked = in_vain(jobs, needs, present, maker)
+    return [_row(job, needs, present, blocked, dependency) for job in jobs.values()]
+
+
+def _row(
+    job: Job,
+    needs: Callable[[Key], Needs],
+    present: Set[str],
+    blocked: Mapping[Key, str],
+    dependency: Callable[[Key], str],
+) -> Row:
+    if job.life not in OPEN:
+        return Row(job, _BY_LIFE[job.life], (), job.why)
+    mine = needs(job.key)
+    if mine is None:
+        return Row(job, "held", (), f"held: touch {dependency(job.key)} to let it go")
+    missing = tuple(str(need) for need in unmet(mine, present))
+    if job.key in blocked:
+        return Row(job, "blocked", missing, blocked[job.key])
+    return Row(job, "waiting" if missing else "ready", missing, "")
