@@ -1,0 +1,65 @@
+"""Files that are whole or not there: written beside, flushed to disk, renamed into place.
+
+``flush`` is what "on disk" means everywhere in the run folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+if sys.platform == "darwin":
+    import fcntl
+
+
+def flush(fd: int) -> None:
+    """Have the disk itself hold what was written to ``fd``. Raises OSError."""
+    if sys.platform == "darwin":  # fsync there stops at the drive's own cache
+        with contextlib.suppress(OSError):  # not every file system knows it
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(fd)
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the disk hold the names in ``folder``; a file system that cannot is let be."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of ``data``, however small the steps. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
+    """Replace ``path`` by a file that holds ``text``; a reader sees the old or the new, whole.
+
+    A file that is there keeps its mode; a new one gets ``mode`` less the umask. Raises OSError,
+    with ``path`` as it was.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}~")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
+            write_all(fd, text.encode("utf-8", "surrogateescape"))
+            flush(fd)
+        finally:
+            os.close(fd)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)

@@ -1,0 +1,33 @@
+"""The names of the run folder's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobmon.run import names
+
+
+class Paths:
+    """The names of the run folder's own files."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.hidden = run / ".jobmon"
+        self.settings = run / "jobmon.yaml"
+        self.journal = run / "qsub.log"
+        self.quelist = run / "quelist"
+        self.now = run / "qsub.now"
+        self.qstat = run / "qstat"
+        self.kill = run / "kill"
+        self.log = run / "jobmon.log"
+        self.pushed = self.hidden / "pushed"
+        self.held = self.hidden / "held"
+        self.present = self.hidden / "present"
+        self.synced = self.hidden / "synced.db"
+
+
+def read_present(paths: Paths) -> set[str]:
+    """The dependencies that were there when a daemon last looked."""
+    if not paths.present.exists():
+        return set()
+    return {names.decode(line) for line in paths.present.read_text("utf-8").split("\n") if line}

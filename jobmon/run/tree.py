@@ -1,0 +1,168 @@
+"""The survey: what stands in the run folder, and what a person changed there.
+
+A folder is read as a whole or not at all. Which folders are read in a cycle is bounded, so
+that a cycle's cost does not grow with the tree: those that something happened in, and a slice
+of all the others, in turn.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobmon.core.model import Key
+from jobmon.core.needs import BadNeed, Needs, parse
+from jobmon.run import names
+from jobmon.run.synced import Stamp, Synced
+
+OURS = (
+    ".jobmon",
+    "jobmon.yaml",
+    "jobmon.log*",
+    "kill",
+    "qstat",
+    "qsub.log*",
+    "qsub.now",
+    "quelist*",
+)
+"""What jobmon itself keeps at the top of the run folder, as patterns; it is never synced."""
+
+SLICE = 1000
+"""How many folders of the tree are read in a cycle in which nothing happened in them."""
+
+
+@dataclass(slots=True)
+class Found:
+    """One folder as it stands. Paths and keys are relative to the run folder.
+
+    ``needs``: each script's dependencies, None where it has no dependency file. ``changed``:
+    files that are not as they were last synced. ``kept``: scripts and dependency files here
+    now, or deleted here; the cluster's copy of those does not count.
+    """
+
+    folder: str
+    needs: dict[Key, Needs] = field(default_factory=dict)
+    changed: dict[str, Stamp] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    subfolders: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+class Tree:
+    """The run folder's folders, and what was read of them so far."""
+
+    def __init__(self, run: Path, synced: Synced) -> None:
+        self._run = run
+        self._synced = synced
+        self._folders: dict[str, None] = {"": None}
+        self._turn: Iterator[str] = iter(())
+        self._parsed: dict[str, tuple[Stamp, Needs, str]] = {}
+
+    def everything(self) -> Iterator[Found]:
+        """Every folder, found by walking down."""
+        todo = [""]
+        while todo:
+            found = self.read(todo.pop())
+            todo += reversed(found.subfolders)
+            yield found
+
+    def slice(self, also: Iterable[str]) -> Iterator[Found]:
+        """The folders in ``also``, and the next SLICE of the others in turn."""
+        chosen = dict.fromkeys(also)
+        for _ in range(min(SLICE, len(self._folders))):
+            folder = next(self._turn, None)
+            if folder is None:
+                self._turn = iter(list(self._folders))
+                folder = next(self._turn)
+            chosen[folder] = None
+        for folder in chosen:
+            yield self.read(folder)
+
+    def read(self, folder: str) -> Found:
+        """One folder as it stands now; one that is gone is empty."""
+        found = Found(folder)
+        stamps: dict[str, Stamp] = {}
+        try:
+            with os.scandir(self._run / folder) as entries:
+                for entry in entries:
+                    self._take(entry, found, stamps)
+        except FileNotFoundError:
+            self._folders.pop(folder, None)
+        self._folders.setdefault(folder)
+        found.subfolders.sort()
+        before = self._synced.of(folder)
+        for name, stamp in stamps.items():
+            path = _join(folder, name)
+            if names.script_id(name) is not None:
+                key = Key(path)
+                found.needs[key] = self._needs(folder, key, stamps, found)
+            if names.script_id(name) is not None or names.dependency_id(name) is not None:
+                found.kept.add(path)
+            if stamp != before.get(name) and names.marker_id(name) is None:
+                found.changed[path] = stamp
+        for name in before.keys() - stamps.keys():
+            if names.script_id(name) is not None or names.dependency_id(name) is not None:
+                found.kept.add(_join(folder, name))
+        return found
+
+    def _take(self, entry: os.DirEntry[str], found: Found, stamps: dict[str, Stamp]) -> None:
+        if not found.folder and is_ours(entry.name):
+            return
+        if "\n" in entry.name:
+            found.complaints.append(
+                f"{_join(found.folder, entry.name)!a} has a newline in its name and is passed "
+                "over; rename it"
+            )
+        elif entry.is_dir(follow_symlinks=False):
+            found.subfolders.append(_join(found.folder, entry.name))
+        elif entry.is_file():
+            stamps[entry.name] = Stamp.of(entry.stat())
+
+    def _needs(self, folder: str, key: Key, stamps: dict[str, Stamp], found: Found) -> Needs:
+        path = names.dependency(key)
+        stamp = stamps.get(path.rpartition("/")[2])
+        if stamp is None:
+            return None
+        known = self._parsed.get(path)
+        if known is None or known[0] != stamp:
+            needs, complaint = read_needs(self._run / path, folder)
+            known = self._parsed[path] = (stamp, needs, complaint)
+        if known[2]:
+            found.complaints.append(known[2])
+        return known[1]
+
+
+def read_needs(path: Path, folder: str) -> tuple[Needs, str]:
+    """The needs of the dependency file at ``path``, and what is wrong with it ("" if nothing).
+
+    A file that cannot be read or meant holds its job, as a missing one does.
+    """
+    try:
+        return parse(path.read_bytes().decode("utf-8", "surrogateescape"), folder), ""
+    except BadNeed as error:
+        return None, f"{path}, line {error.line}: {error}"
+    except OSError as error:
+        return None, f"{path} cannot be read ({error.strerror}); its job is held until it can"
+
+
+def scripts(run: Path) -> Iterator[Key]:
+    """Every script of the run folder, folder by folder."""
+    for where, folders, files in os.walk(run):
+        folder = os.path.relpath(where, run)
+        if folder == ".":
+            folders[:] = [name for name in folders if not is_ours(name)]
+        for name in files:
+            if names.script_id(name) is not None:
+                yield Key(name if folder == "." else f"{folder}/{name}")
+
+
+def is_ours(name: str) -> bool:
+    """Whether ``name``, at the top of the run folder, is jobmon's own."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in OURS)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
