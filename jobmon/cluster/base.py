@@ -1,0 +1,174 @@
+"""What a connection and a batch system are to the rest of the program, and how they fail.
+
+A ``Link`` moves bytes and knows no job. A ``Batch`` turns text into values and knows no
+connection. Text that runs on the cluster is always a whole file of ``sh/``; ``call`` sends it.
+
+The frame of a call. The remote login shell may be anything and may print anything, so it is
+only asked to ``exec /bin/sh`` on a program of a given length that comes on standard input; the
+program's data follow it there. The program is one brace group, which a shell reads to its end
+before it does any of it: a connection that dies in the middle starts nothing. Answers are the
+lines between a BEGIN and an END that carry a random word; no END, no answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Protocol
+
+from jobmon.core.model import Answer, JobID, Phase, Verdict
+from jobmon.core.text import printable
+
+
+class ClusterError(Exception):
+    """Something over there did not work; the message says what, where and what next."""
+
+
+class ConnectionLost(ClusterError):
+    """The connection broke, or could not be made, for a reason that may pass by itself."""
+
+
+class LoginFailed(ClusterError):
+    """The host refused us, or its key is not the known one; waiting will not mend it."""
+
+
+class LookFailed(ClusterError):
+    """An answer was not whole or not understood. A look that failed is no look."""
+
+
+class TwinLost(ClusterError):
+    """The run's folder on the cluster is missing or belongs to another run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a link has cost the cluster so far."""
+
+    logins: int = 0
+    channels: int = 0
+
+
+class Link(Protocol):
+    """A way to run a program on the cluster and to reach it by rsync."""
+
+    where: str  # user@host, for people
+
+    def open(self) -> None:
+        """Connect, asking the person what the login wants; does nothing if connected.
+
+        Raises ConnectionLost or LoginFailed.
+        """
+
+    def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
+        """Run ``command`` by the login shell with ``stdin``; yield its stdout as it comes.
+
+        ``limit`` is the longest silence in seconds. stderr is dropped; the exit code does not
+        matter, since the frame carries its own end. Opens the connection if it is not open.
+        Raises ConnectionLost. Closing the iterator ends the channel.
+        """
+
+    def rsync_shell(self) -> tuple[list[str], str] | None:
+        """The words of rsync's ``-e`` and the host part before the path (``"cluster:"``).
+
+        Opens the connection if it is not open; ask for each rsync anew, as a reconnect changes
+        them. None where the twin is reached as a folder of this machine. Raises as ``open``.
+        """
+
+    def spent(self) -> Spent: ...
+
+    def close(self) -> None: ...
+
+
+class Batch(Protocol):
+    """One batch system: text in, values out. ``user`` is the account on the cluster."""
+
+    name: str
+
+    def list_command(self, user: str) -> list[str]: ...
+
+    def parse(self, listing: str) -> Mapping[JobID, Phase]:
+        """Whose jobs are in the system. Raises LookFailed for text that is no whole listing."""
+
+    def submit_command(self, script: str, token: str) -> list[str]:
+        """The command that submits; the script's file name is put behind it.
+
+        ``script`` is its text, for directives that decide which options are wanted; ``token``
+        names the attempt where the system has a harmless place for it.
+        """
+
+    def accepted(self, code: int, text: str) -> Answer:
+        """What an exit code and an output (stdout and stderr) of the submit command mean."""
+
+    def find_commands(self, user: str) -> list[list[str]]:
+        """Commands whose outputs together show tokens beside IDs, ended jobs where possible."""
+
+    def find(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[str, JobID]:
+        """Token -> ID, from the (exit code, stdout, stderr) of each of ``find_commands``.
+
+        Raises LookFailed where a needed answer is not whole.
+        """
+
+    def confirm_commands(self, jobid: JobID) -> list[list[str]]:
+        """Commands that ask what became of one job."""
+
+    def verdict(self, jobid: JobID, outputs: Sequence[tuple[int, str, str]]) -> Verdict:
+        """What the outputs of ``confirm_commands`` prove. Silence and exit 0 prove nothing."""
+
+    def delete_command(self, jobids: Sequence[JobID]) -> list[str]: ...
+
+
+def frame(proc: str, args: Sequence[str], token: str) -> bytes:
+    """The program text of one call of ``sh/<proc>.sh``, as one brace group."""
+    body = files("jobmon.cluster").joinpath(f"sh/{proc}.sh").read_text(encoding="utf-8")
+    words = " ".join(shlex.quote(arg) for arg in [token, *args])
+    text = (
+        f"{{ lc_all=${{LC_ALL-}}; LC_ALL=C; export LC_ALL; printf '\\n%s BEGIN\\n' {token}\n"
+        f"{body}\n"
+        f"main {words}; printf '\\n%s END\\n' {token}; exit; }}\n"
+    )
+    return text.encode("utf-8", "surrogateescape")
+
+
+def call(
+    link: Link, proc: str, args: Sequence[str], stdin: Iterable[bytes] = (), limit: float = 60.0
+) -> Iterator[bytes]:
+    """Run ``sh/<proc>.sh`` over there and yield the lines of its answer as they come.
+
+    A script's own lines that matter begin with the frame's word, which is taken off and put
+    back as a NUL byte: no output of another program can look like one.
+
+    Raises ConnectionLost if the connection breaks, LookFailed if the answer has no end.
+    """
+    token = "jm" + secrets.token_hex(8)
+    program = frame(proc, args, token)
+    size = len(program)
+    command = f"exec /bin/sh -c 'eval \"$(dd bs=1 count={size} 2>/dev/null)\"'"
+    mark = token.encode()
+    begun = False
+    noise: list[bytes] = []
+    for line in _lines(link.stream(command, program + b"".join(stdin), limit)):
+        if not begun:
+            begun = line == mark + b" BEGIN"
+            noise.append(line[:200])
+        elif line == mark + b" END":
+            return
+        elif line.startswith(mark + b" "):
+            yield b"\0" + line[len(mark) + 1 :]
+        else:
+            yield line
+    said = printable(b" ".join(noise[-3:])) if noise and not begun else ""
+    raise LookFailed(
+        f"{link.where}: the answer of '{proc}' has no end" + (f"; it said: {said}" if said else "")
+    )
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest

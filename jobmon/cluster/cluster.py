@@ -1,0 +1,259 @@
+"""All that the cycle sees of the cluster: a run's own view of one batch system over one link."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from jobmon.cluster import ledger
+from jobmon.cluster.base import Batch, Link, LookFailed, TwinLost, call
+from jobmon.cluster.ledger import Entry, Order
+from jobmon.cluster.transfer import Transfer
+from jobmon.core.model import (
+    Accepted,
+    Answer,
+    Attempt,
+    Cause,
+    JobID,
+    Key,
+    Reason,
+    Seen,
+    Stat,
+    Unclear,
+    Verdict,
+)
+from jobmon.core.text import printable
+
+COMMAND_LIMIT = 60
+"""Seconds after which a command of the batch system is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A job that left the listing: what to ask, and where its marker and its errors would be."""
+
+    key: Key
+    jobid: JobID
+    marker: str
+    error_ends: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Asked:
+    outputs: list[tuple[int, str, str]] = field(default_factory=list)
+    there: set[str] = field(default_factory=set)
+    stats: dict[str, Stat] = field(default_factory=dict)
+    tails: list[str] = field(default_factory=list)
+
+
+class Cluster:
+    """One run's twin and its batch system. ``user`` is the account over there."""
+
+    def __init__(
+        self, link: Link, batch: Batch, transfer: Transfer, twin: str, run_id: str, user: str
+    ) -> None:
+        self.link = link
+        self.batch = batch
+        self.transfer = transfer
+        self.twin = twin
+        self.run_id = run_id
+        self.user = user
+
+    def look(self, files: Iterable[str], stats: Sequence[str] = ()) -> Seen:
+        """One look: the listing first, the files second. Raises ClusterError; then it did not
+        happen."""
+        asked = self._ask([self.batch.list_command(self.user)], files, stats)
+        code, listing, errors = asked.outputs[0]
+        if code != 0:
+            said = printable((errors or listing)[-300:])
+            raise LookFailed(f"{self.link.where}: the listing failed ({code}): {said}")
+        return Seen(self.batch.parse(listing), frozenset(asked.there), asked.stats, listing)
+
+    def submit(self, orders: Sequence[Order]) -> Iterator[tuple[Attempt, Answer | None]]:
+        """Submit a batch, each attempt at most once; answers as they come.
+
+        None: the claim was somebody else's, so recover. An attempt without an answer (the
+        connection broke: ConnectionLost) must be recovered as well.
+        """
+        by_name = {ledger.record_name(order.attempt): order.attempt for order in orders}
+        stdin = [
+            ledger.block(
+                order,
+                self.batch.submit_command(
+                    order.text.decode("utf-8", "replace"), ledger.token(self.run_id, order.attempt)
+                ),
+            )
+            for order in orders
+        ]
+        args = [self.twin, self.run_id, str(ledger.LOOP_SECONDS), str(COMMAND_LIMIT)]
+        lines = call(self.link, "submit", args, stdin, limit=2 * COMMAND_LIMIT)
+        yield from ledger.submit_answers(self._checked(lines), by_name, self.batch)
+
+    def recover(self, attempts: Iterable[Attempt]) -> dict[Attempt, Answer]:
+        """What became of attempts whose answer was not heard, each claimed first."""
+        by_name = {ledger.record_name(attempt): attempt for attempt in attempts}
+        if not by_name:
+            return {}
+        lines = [f"k {attempt.key}\nr {name}\n" for name, attempt in by_name.items()]
+        found: dict[Attempt, Answer] = {}
+        for name, entry in self._records([*lines, "q\n"]):
+            answer = _WON if entry is None else ledger.entry_answer(entry, self.batch)
+            if answer is not None and name in by_name:
+                found[by_name[name]] = answer
+        doubtful = [
+            attempt
+            for attempt in by_name.values()
+            if isinstance(found.get(attempt, _LOST), Unclear)
+        ]
+        return found | self._look_up(doubtful, found)
+
+    def records(self) -> list[Entry]:
+        """The whole remote record, for a start without a journal."""
+        return [entry for _, entry in self._records(["l\n", "q\n"]) if entry is not None]
+
+    def answer(self, entry: Entry) -> Answer:
+        """What one entry of the record says, looked up in the batch system if it says nothing."""
+        answer = ledger.entry_answer(entry, self.batch)
+        return answer if answer is not None else _LOST
+
+    def find(self) -> Mapping[str, JobID]:
+        """Token -> ID of every job that the batch system or its accounting still shows."""
+        asked = self._ask(self.batch.find_commands(self.user))
+        return self.batch.find(asked.outputs)
+
+    def confirm(self, gone: Sequence[Gone]) -> dict[Key, Verdict]:
+        """What became of jobs that left the listing; their markers are looked at after that."""
+        verdicts = {}
+        for job in gone:
+            commands = self.batch.confirm_commands(job.jobid)
+            asked = self._ask(commands, [job.marker], tails=job.error_ends)
+            verdict = self.batch.verdict(job.jobid, asked.outputs)
+            verdicts[job.key] = replace(
+                verdict,
+                finished=job.marker in asked.there,
+                reason=_with_errors(verdict.reason, asked.tails),
+            )
+        return verdicts
+
+    def delete(self, jobids: Sequence[JobID]) -> str:
+        """Ask the batch system to delete jobs; whether they are gone, a look tells.
+
+        Returns what it said, on one line.
+        """
+        if not jobids:
+            return ""
+        asked = self._ask([self.batch.delete_command(jobids)])
+        _, out, errors = asked.outputs[0]
+        return printable(f"{out} {errors}"[-600:])
+
+    def _look_up(
+        self, doubtful: Sequence[Attempt], found: Mapping[Attempt, Answer]
+    ) -> dict[Attempt, Answer]:
+        if not doubtful:
+            return {}
+        tokens = self.find()
+        answers: dict[Attempt, Answer] = {}
+        for attempt in doubtful:
+            jobid = tokens.get(ledger.token(self.run_id, attempt))
+            answers[attempt] = Accepted(jobid) if jobid else found.get(attempt, _LOST)
+        return answers
+
+    def _records(self, lines: Sequence[str]) -> Iterator[tuple[str, Entry | None]]:
+        stdin = [line.encode("utf-8", "surrogateescape") for line in lines]
+        answer = call(self.link, "recover", [self.twin, self.run_id], stdin)
+        yield from ledger.entries(self._checked(answer))
+
+    def _ask(
+        self,
+        commands: Sequence[Sequence[str]],
+        files: Iterable[str] = (),
+        stats: Sequence[str] = (),
+        tails: Sequence[str] = (),
+    ) -> _Asked:
+        wanted = sorted(set(files), key=posixpath.split)
+        asked = _Asked()
+        whole = False
+        args = [self.twin, self.run_id, str(COMMAND_LIMIT)]
+        stdin = _requests(commands, wanted, stats, tails)
+        lines = self._checked(call(self.link, "ask", args, stdin, limit=2.0 * COMMAND_LIMIT))
+        for line in lines:
+            word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
+            match word:
+                case "runs":
+                    asked.outputs.append(_output(lines))
+                case "there":
+                    asked.there.add(wanted[int(rest) - 1])
+                case "stat":
+                    size, mtime, path = rest.split(" ", 2)
+                    asked.stats[path] = Stat(int(size), int(mtime))
+                case "tail":
+                    asked.tails.append(ledger.said(lines))
+                case "whole":
+                    whole = True
+        if not whole or len(asked.outputs) != len(commands):
+            raise LookFailed(f"{self.link.where}: half an answer; it is left out")
+        return asked
+
+    def _checked(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            if line.startswith(b"\0twin "):
+                raise TwinLost(twin_trouble(self.link.where, self.twin, line[6:].decode()))
+            yield line
+
+
+_LOST: Answer = Unclear("claimed, but no answer was recorded and the batch system shows no token")
+_WON: Answer = ledger.GIVEN_UP
+
+
+def twin_trouble(where: str, twin: str, state: str) -> str:
+    """What to say of a twin that is not this run's."""
+    words = {
+        "missing": "is missing; bring it back, or start a new run",
+        "other": "belongs to another run; give the path of this run's own folder",
+        "foreign": "holds files that are not this run's; choose another --rdir or --datedir",
+        "unwritable": "cannot be made or written; look at its permissions and quota",
+    }
+    return f"{where}:{twin} {words.get(state, state)}"
+
+
+def _requests(
+    commands: Sequence[Sequence[str]],
+    wanted: Sequence[str],
+    stats: Sequence[str],
+    tails: Sequence[str],
+) -> Iterator[bytes]:
+    lines: list[str] = []
+    for command in commands:
+        lines += [f"a {word}" for word in command]
+        lines.append("x")
+    entered = None
+    for path in wanted:
+        folder, name = posixpath.split(path)
+        if folder != entered:
+            entered = folder
+            lines.append(f"d {folder or '.'}")
+        lines.append(f"f {name}")
+    lines += [f"s {path}" for path in stats]
+    lines += [f"e {end}" for end in tails]
+    yield "\n".join([*lines, "q\n"]).encode("utf-8", "surrogateescape")
+
+
+def _output(lines: Iterator[bytes]) -> tuple[int, str, str]:
+    out: list[str] = []
+    for line in lines:
+        if line.startswith(b"\0ran "):
+            # the newline that the frame puts before its own line is not the command's
+            body = "\n".join(out)
+            return int(line[5:]), body, ledger.said(lines)
+        out.append(ledger.text(line))
+    raise LookFailed("half an answer of a command")
+
+
+def _with_errors(reason: Reason | None, tails: Sequence[str]) -> Reason | None:
+    last = next((line for tail in tails for line in reversed(tail.split("\n")) if line.strip()), "")
+    if not last:
+        return reason
+    if reason is None:
+        return Reason(Cause.FORGOTTEN, f"last words: {printable(last[-200:])}")
+    return replace(reason, words=f"{reason.words}; last words: {printable(last[-200:])}")

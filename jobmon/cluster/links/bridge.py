@@ -1,0 +1,40 @@
+"""What rsync runs in the place of ssh: ``bridge.py SOCKET [-l USER] HOST COMMAND...``.
+
+It hands its own stdin, stdout and stderr to the process that holds the connection (tunnel.py),
+which moves the bytes itself, waits there for the exit code, and exits with it. Standard library
+only, and little of it: it is started for every transfer.
+
+On the socket: three descriptors with the command's length (4 bytes, big endian) and the command
+in UTF-8; back comes one byte, the exit code. Nothing coming back means the connection broke.
+"""
+
+import os
+import socket
+import sys
+
+LOST = 255
+
+
+def main(argv: list[str]) -> int:
+    """Returns the remote exit code, 255 if there is none, as ssh does."""
+    path, *words = argv
+    while words and words[0].startswith("-"):
+        del words[: 2 if words[0] == "-l" else 1]
+    command = os.fsencode(" ".join(words[1:]))
+    try:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            socket.send_fds(sock, [len(command).to_bytes(4, "big")], [0, 1, 2])
+            sock.sendall(command)
+            code = sock.recv(1)
+    except OSError as error:
+        sys.stderr.write(f"jobmon: no connection to lend to rsync: {error.strerror}\n")
+        return LOST
+    return code[0] if code else LOST
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(LOST)

@@ -1,0 +1,119 @@
+"""Moving bytes through one Paramiko channel without a deadlock, whichever side is slow.
+
+One thread reads, and passes stderr on as it goes, so that it can never fill the window; a second
+one, where there is much to send, writes. Silence is measured over all three streams.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import paramiko
+
+from jobmon.cluster.base import ConnectionLost
+
+CHUNK = 1 << 18
+SMALL = 1 << 15  # less than any server's first window: sent without waiting
+TICK = 0.5  # seconds between looks at stderr where stdout is silent
+
+
+class Silence:
+    """Since when nothing has moved."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def broken(self) -> None:
+        self._last = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._last
+
+
+def read(
+    channel: paramiko.Channel,
+    stderr: Callable[[bytes], object],
+    silence: Silence,
+    limit: float,
+    where: str,
+) -> Iterator[bytes]:
+    """Stdout as it comes, to its end; stderr goes to ``stderr``.
+
+    Raises ConnectionLost after ``limit`` seconds of silence, or if there is no proper end.
+    """
+    channel.settimeout(min(TICK, limit / 4))
+    while True:
+        try:
+            data = channel.recv(CHUNK)
+        except TimeoutError:
+            data = None
+        while channel.recv_stderr_ready():
+            stderr(channel.recv_stderr(CHUNK))
+            silence.broken()
+        if data:
+            silence.broken()
+            yield data
+            silence.broken()  # the reader's own time is no silence
+        elif data is not None:
+            break
+        elif silence.seconds() > limit:
+            raise ConnectionLost(f"{where}: nothing was heard for {limit:g} s")
+    if not channel.eof_received:
+        raise ConnectionLost(f"{where}: the connection broke during a command")
+
+
+def send(
+    channel: paramiko.Channel,
+    data: bytes,
+    moved: Callable[[], object],
+    gone: Callable[[], bool] = bool,
+) -> bool:
+    """Send everything; False if the channel was closed before, or the data's owner is ``gone``."""
+    view = memoryview(data)
+    while view:
+        try:
+            sent = channel.send(view[:CHUNK])  # type: ignore[arg-type]
+        except TimeoutError:
+            if channel.closed or gone():
+                return False
+            continue
+        except (OSError, EOFError, paramiko.SSHException):
+            return False
+        if not sent:
+            return False
+        view = view[sent:]
+        moved()
+    return True
+
+
+def stream(channel: paramiko.Channel, stdin: bytes, limit: float, where: str) -> Iterator[bytes]:
+    """Feed ``stdin`` to a running command and yield its stdout. Raises ConnectionLost."""
+    silence = Silence()
+
+    def feed() -> None:
+        if send(channel, stdin, silence.broken):
+            shut(channel)
+
+    feeder: threading.Thread | None = None
+    channel.settimeout(min(TICK, limit / 4))
+    if len(stdin) <= SMALL:
+        feed()
+    else:
+        feeder = threading.Thread(target=feed, name="jobmon-stdin", daemon=True)
+        feeder.start()
+    try:
+        yield from read(channel, len, silence, limit, where)
+    finally:
+        channel.close()
+        if feeder:
+            feeder.join(5)
+
+
+def shut(channel: paramiko.Channel) -> None:
+    """Say the end of stdin, if there is still anybody to hear it."""
+    try:
+        channel.shutdown_write()
+    except (OSError, EOFError, paramiko.SSHException):
+        channel.close()

@@ -1,0 +1,90 @@
+"""Who we are on the cluster and which batch system answers there: asked once, at a new run."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+
+from jobmon.cluster import ledger
+from jobmon.cluster.base import Link, LookFailed, call
+from jobmon.core.text import printable
+
+_GRID_ENGINE = re.compile(r"^(SGE|GE|OGS|UGE|AGE|Grid Engine)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one batch system's own command said: exit code, where the command is, its output."""
+
+    code: int
+    path: str
+    text: str
+
+
+@dataclass(slots=True)
+class Probe:
+    """The account over there. ``tried`` holds the systems whose commands are in the path."""
+
+    user: str = ""
+    home: str = ""
+    path: str = ""
+    rsync: str = ""
+    tried: dict[str, Tried] = field(default_factory=dict)
+
+
+def probe(link: Link) -> Probe:
+    """Ask. Raises ConnectionLost, LookFailed or LoginFailed."""
+    found = Probe()
+    lines = call(link, "probe", [], limit=90.0)
+    for line in lines:
+        word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
+        match word:
+            case "user":
+                found.user = rest
+            case "home":
+                found.home = rest
+            case "path":
+                found.path = rest
+            case "rsync":
+                found.rsync = rest
+            case "batch":
+                name, code, path = rest.split(" ", 2)
+                found.tried[name] = Tried(int(code), path, ledger.said(lines))
+    if not found.user or not found.home.startswith("/"):
+        raise LookFailed(f"{link.where}: the shell there does not tell who and where we are")
+    return found
+
+
+def answering(found: Probe) -> list[str]:
+    """The batch systems that answered, the likeliest first.
+
+    Grid Engine's commands and Slurm's wrappers share names, so the systems are asked, not the
+    path. Where several answer, the one whose commands stand first in the path is meant, and
+    Slurm where they stand together.
+    """
+    slurm, master = found.tried.get("slurm"), found.tried.get("sge-master")
+    qstat = found.tried.get("sge")
+    answered = {}
+    if slurm is not None and slurm.code == 0:
+        answered["slurm"] = slurm
+    if qstat is not None and _GRID_ENGINE.search(qstat.text) and master and master.code == 0:
+        answered["sge"] = qstat
+    folders = found.path.split(":")
+
+    def rank(name: str) -> int:
+        folder = posixpath.dirname(answered[name].path)
+        return folders.index(folder) if folder in folders else len(folders)
+
+    return sorted(answered, key=rank)
+
+
+def silence(found: Probe) -> str:
+    """Why no batch system answered, in words."""
+    names = {"slurm": "squeue", "sge-master": "qconf"}
+    said = [
+        f"{names[name]} says: {printable(tried.text[-200:])}"
+        for name, tried in found.tried.items()
+        if name in names and tried.code != 0
+    ]
+    return "; ".join(said) or "neither squeue nor Grid Engine's qconf is in the path there"
