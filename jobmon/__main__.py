@@ -1,0 +1,5 @@
+"""``python -m jobmon``."""
+
+from jobmon.cli import main
+
+main()

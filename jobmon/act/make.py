@@ -1,0 +1,132 @@
+"""Making a run folder: the copy of ``init/``, its placeholders filled in, its own files.
+
+All of it is made aside and renamed into place: a start that is cut off leaves no half run.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobmon.run import names, script, views
+from jobmon.run.paths import Paths
+from jobmon.run.settings import Identity, Settings, header_text, write_run_file
+from jobmon.run.tree import is_ours, read_needs
+from jobmon.run.usage import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a look through ``init/`` found: how many jobs, and what a person should know."""
+
+    jobs: int
+    warnings: tuple[str, ...]
+
+
+def check(init: Path) -> None:
+    """Refuse a tree that cannot be run as it stands. Raises UsageError, naming file and line."""
+    for where, folders, files in os.walk(init):
+        folder = os.path.relpath(where, init)
+        for name in (*folders, *files):
+            if "\n" in name:
+                raise UsageError(f"{Path(where, name)!s}: a newline in a file name; rename it")
+        for name in files:
+            if names.dependency_id(name) is not None:
+                _, complaint = read_needs(Path(where, name), "" if folder == "." else folder)
+                if complaint:
+                    raise UsageError(complaint)
+    for path in init.iterdir():
+        if is_ours(path.name) and path.name != "jobmon.yaml":
+            raise UsageError(f"{path}: jobmon keeps a file of that name; rename yours")
+
+
+def make(project: Path, date: str, settings: Settings, identity: Identity) -> tuple[Path, Checked]:
+    """Make the run folder ``project/date``. Raises UsageError if it is there already."""
+    run = project / date
+    header = header_text(settings)
+    half = project / f".{date}.{secrets.token_hex(4)}.half"
+    try:
+        shutil.copytree(project / "init", half, symlinks=True)
+        found = _fill(half, run.name, settings, identity, header)
+        paths = Paths(half)
+        paths.hidden.mkdir(mode=0o700, exist_ok=True)
+        write_run_file(paths.settings, settings, identity)
+        paths.now.touch()
+        paths.journal.touch()
+        paths.quelist.write_text(views.print_quelist([]), "utf-8")
+        _write_kill(paths.kill)
+        if run.exists():
+            raise UsageError(f"{run} is there already; a run is never made onto another")
+        half.rename(run)
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or run}: {error.strerror}; the run was not made"
+        ) from None
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    link_latest(project, date)
+    return run, found
+
+
+def link_latest(project: Path, date: str) -> None:
+    """Point ``latest`` to a run, whatever it pointed to; a real folder of that name stays."""
+    latest = project / "latest"
+    if latest.exists() and not latest.is_symlink():
+        return
+    half = project / f".latest.{secrets.token_hex(4)}"
+    half.symlink_to(date)
+    half.replace(latest)
+
+
+def _fill(
+    half: Path, date: str, settings: Settings, identity: Identity, header: str | None
+) -> Checked:
+    """Replace the placeholders in every script; count the jobs, collect what to warn of."""
+    jobs = 0
+    warnings: list[str] = []
+    for where, _, files in os.walk(half):
+        folder = os.path.relpath(where, half)
+        cwd = identity.rdir if folder == "." else f"{identity.rdir}/{folder}"
+        for name in files:
+            job_id = names.script_id(name)
+            path = Path(where, name)
+            if job_id is None or path.is_symlink():
+                continue
+            jobs += 1
+            text = path.read_bytes()
+            filled = script.fill(text, script.values(settings, cwd.rpartition("/")[2], cwd, header))
+            if filled != text:
+                path.write_bytes(filled)
+            warnings += _warnings(os.path.relpath(path, half), job_id, filled, settings)
+    return Checked(jobs, tuple(warnings))
+
+
+def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[str]:
+    text = filled.decode("utf-8", "replace")
+    found = []
+    left = script.left_over(filled)
+    if left:
+        found.append(f"{key}: {', '.join(left)} left over; no value was given for it")
+    if not script.writes_marker(text, job_id):
+        marker = names.marker_name(job_id)
+        found.append(f"{key} never mentions {marker}, so it can never be called finished")
+    elif script.marks_unconditionally(text, job_id):
+        found.append(f"{key} writes its marker whatever happens before; it will always finish")
+    return found
+
+
+def _write_kill(path: Path) -> None:
+    python = shlex.quote(sys.executable)
+    path.write_text(
+        "#!/bin/sh\n"
+        "# Deletes the jobs of this run from the batch system, and no others.\n"
+        f'[ -x {python} ] && exec {python} -m jobmon kill --run "$(dirname "$0")" "$@"\n'
+        'exec jobmon kill --run "$(dirname "$0")" "$@"\n',
+        "utf-8",
+    )
+    path.chmod(0o755)

@@ -1,0 +1,315 @@
+"""``jobmon run``: make a run or take one up, and turn its loop to the end."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import logging
+import secrets
+import shlex
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jobmon import notices
+from jobmon.act import make
+from jobmon.act.opened import Opened, link_to, opened, settings_of
+from jobmon.act.place import Place, find
+from jobmon.cluster.base import ClusterError, Link, LoginFailed, TwinLost, call
+from jobmon.cluster.cluster import twin_trouble
+from jobmon.cluster.links.login import Ask
+from jobmon.cluster.probe import Probe, answering, probe, silence
+from jobmon.core.model import Event, Kind
+from jobmon.core.rows import rows
+from jobmon.cycle import begin
+from jobmon.cycle.loop import Loop
+from jobmon.cycle.survey import survey
+from jobmon.run import names
+from jobmon.run.options import Settings
+from jobmon.run.paths import Paths
+from jobmon.run.settings import Identity, load, merge, write_run_file
+from jobmon.run.synced import Stamp
+from jobmon.run.tree import OURS
+from jobmon.run.usage import UsageError
+from jobmon.show.summary import summary
+
+log = logging.getLogger(__name__)
+
+OK, UNFINISHED, USAGE, NO_ANSWER = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked for, beside the settings in ``flags``."""
+
+    ldir: Path
+    datedir: str | None
+    flags: Mapping[str, Any]
+    initonly: bool = False
+    once: bool = False
+    forever: bool = False
+    take_over: bool = False
+
+
+def start(
+    wish: Wish,
+    ask: Ask,
+    say: Callable[[str], None],
+    ready: Callable[[int], None] = lambda code: None,
+) -> int:
+    """Run to the end; the exit code. ``ready`` is called once the cluster has answered.
+
+    Raises UsageError and the errors of a set-up that cannot be used.
+    """
+    place = find(wish.ldir, wish.datedir)
+    stop = threading.Event()
+    try:
+        return _start(place, wish, stop, ask, say, ready)
+    except TwinLost as error:
+        say(f"jobmon: {error}")
+        return USAGE
+    except ClusterError as error:
+        if stop.is_set():
+            return UNFINISHED
+        say(f"jobmon: {error}")
+        return USAGE if isinstance(error, LoginFailed) else NO_ANSWER
+
+
+def _start(
+    place: Place,
+    wish: Wish,
+    stop: threading.Event,
+    ask: Ask,
+    say: Callable[[str], None],
+    ready: Callable[[int], None],
+) -> int:
+    made = _new if place.run is None else _again
+    run, link, settings, identity = made(place, wish, ask, say)
+    with (
+        opened(run, link, settings, identity, take_over=wish.take_over) as work,
+        notices.logged(work.know.paths.log),
+        _stopped_by_signals(stop, link),
+    ):
+        if work.lock.took_over is not None:
+            say("the lock of a process that is gone was taken over")
+        _begin(work, place, say)
+        if wish.initonly:
+            say(f"made and pushed: {run}")
+            say(f"start it by: jobmon --ldir {shlex.quote(str(run))}")
+            return OK
+        return _turn(work, wish, stop, say, ready)
+
+
+def _new(
+    place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]
+) -> tuple[Path, Link, Settings, Identity]:
+    """Look at the cluster first, and make the run folder only when all is well."""
+    settings = _project_settings(place, wish, say)
+    make.check(place.project / "init")
+    date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
+    link = link_to(settings, ask)
+    try:
+        link.open()
+        identity = _identify(place, date, settings, link, probe(link), say)
+        run, found = make.make(place.project, date, settings, identity)
+    except BaseException:
+        link.close()
+        raise
+    say(f"run {run}: {found.jobs} jobs")
+    for warning in found.warnings[:20]:
+        say(f"warning: {warning}")
+    if len(found.warnings) > 20:
+        say(f"warning: and {len(found.warnings) - 20} more of this kind")
+    return run, link, settings, identity
+
+
+def _again(
+    place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]
+) -> tuple[Path, Link, Settings, Identity]:
+    run = place.run
+    assert run is not None
+    paths = Paths(run)
+    if paths.settings.exists():
+        settings, identity = settings_of(run, wish.flags)
+        say(f"resuming {run} with {paths.settings}")
+        return run, link_to(settings, ask), settings, identity
+    settings = _project_settings(place, wish, say)
+    link = link_to(settings, ask)
+    try:
+        link.open()
+        identity = _identify(place, run.name, settings, link, probe(link), say)
+    except BaseException:
+        link.close()
+        raise
+    paths.hidden.mkdir(mode=0o700, exist_ok=True)
+    write_run_file(paths.settings, settings, identity)
+    say(f"resuming {run}, which an older loop made")
+    return run, link, settings, identity
+
+
+def _project_settings(place: Place, wish: Wish, say: Callable[[str], None]) -> Settings:
+    path = place.project / "jobmon.yaml"
+    from_file = load(path) if path.exists() else {}
+    say(f"settings: {path if path.exists() else 'no jobmon.yaml'}, and the command line")
+    return merge(from_file, wish.flags)
+
+
+def _identify(
+    place: Place,
+    date: str,
+    settings: Settings,
+    link: Link,
+    found: Probe,
+    say: Callable[[str], None],
+) -> Identity:
+    """What makes this run this run. Raises UsageError."""
+    local = settings.remote == "local"
+    if not local and settings.rdir is None:
+        raise UsageError("--rdir is missing: the folder on the cluster under which runs are made")
+    if not local and not found.rsync:
+        raise UsageError(f"rsync is missing on {link.where}; ask for it to be installed there")
+    scheduler = _scheduler(settings, link, found, say)
+    if settings.rdir is None:
+        twin = str(place.project / date)
+    else:
+        above = settings.rdir.removeprefix("~/")
+        if not above.startswith("/"):
+            above = f"{found.home}/{above}"
+        twin = "/".join(part for part in (above.rstrip("/"), place.below, date) if part)
+    where = f"{getpass.getuser()}@{socket.gethostname()}" if local else link.where
+    if "@" not in where:
+        where = f"{found.user}@{where}"
+    return Identity(secrets.token_hex(6), where, scheduler, twin)
+
+
+def _scheduler(settings: Settings, link: Link, found: Probe, say: Callable[[str], None]) -> str:
+    local = settings.remote == "local"
+    if settings.scheduler == "local" and not local:
+        raise UsageError(
+            "--scheduler local is this machine's own queue; it goes with --remote local"
+        )
+    if settings.scheduler != "auto":
+        return settings.scheduler
+    able = answering(found)
+    if len(able) > 1:
+        say(f"{', '.join(able)} answer; {able[0]} is taken, --scheduler chooses another")
+    if able:
+        return able[0]
+    if local:
+        return "local"
+    raise UsageError(f"no batch system answers on {link.where}: {silence(found)}; see --scheduler")
+
+
+def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
+    """Bring the run to where its loop can start. Raises ClusterError."""
+    know, cluster = work.know, work.cluster
+    paths = know.paths
+    if know.journal.cut is not None:
+        log.warning("a torn last line of %s was cut off: %r", paths.journal, know.journal.cut)
+    fresh = not paths.pushed.exists()
+    older = fresh and place.run is not None and begin.is_older(paths)
+    if fresh:
+        _make_twin(work, "adopt" if older or know.identity.rdir == str(paths.run) else "new")
+        if not older:
+            _first_push(work)
+        paths.pushed.touch()
+    afresh = not fresh and begin.is_afresh(paths, know.journal.events)
+    if afresh:
+        know.journal = begin.set_aside(paths, know.journal, f"{know.clock.wall():%Y%m%d_%H%M%S}")
+    know.load(know.journal.events)
+    begin.restore_order(know)
+    if older:
+        begin.import_old(know)
+    survey(know, whole=True)
+    if afresh:
+        begin.adopt_records(know, cluster)
+    say(
+        f"{know.identity.where}:{know.identity.rdir} on {know.identity.scheduler}, "
+        f"maxqsub {know.settings.maxqsub}, maxcore {know.settings.maxcore}, "
+        f"every {know.settings.interval:g} s"
+    )
+
+
+def _make_twin(work: Opened, mode: str) -> None:
+    identity = work.know.identity
+    state = "unwritable"
+    for line in call(work.cluster.link, "twin", [identity.rdir, identity.id, mode]):
+        if line.startswith(b"\0twin "):
+            state = line[6:].decode()
+    if state != "same":
+        raise TwinLost(twin_trouble(identity.where, identity.rdir, state))
+
+
+def _first_push(work: Opened) -> None:
+    """Push the whole tree; what is pushed is what stood here before the push began."""
+    know = work.know
+    stamps: list[tuple[str, Stamp]] = []
+    for found in know.tree.everything():
+        stamps += found.changed.items()
+    work.cluster.transfer.push_tree(OURS)
+    know.synced.put(stamps)
+
+
+def _turn(
+    work: Opened,
+    wish: Wish,
+    stop: threading.Event,
+    say: Callable[[str], None],
+    ready: Callable[[int], None],
+) -> int:
+    know = work.know
+
+    def begun() -> None:
+        marked = sum(1 for job in know.jobs.values() if job.life == "finished" and not job.n)
+        if marked:
+            say(f"{marked} jobs have their marker already and count as finished")
+        ready(OK)
+
+    def tell(event: Event) -> None:
+        words = _words(event)
+        if words:
+            log.info("%s", words)
+
+    loop = Loop(know, work.cluster, work.lock, stop, tell)
+    loop.run(once=wish.once, forever=wish.forever, begun=begun)
+    if stop.is_set():
+        say(f"stopped; {len(know.in_system)} jobs go on in the batch system")
+    table = rows(know.jobs, know.index.of, know.present, names.marker_key, names.dependency)
+    for line in summary(table, know.paths.run):
+        say(line)
+    return OK if all(row.state == "finished" for row in table) else UNFINISHED
+
+
+def _words(event: Event) -> str:
+    reason = event.notes.get("reason", "")
+    behind = f": {reason}" if reason else ""
+    match event.kind:
+        case Kind.STARTED:
+            return f"submitted {event.key} as {event.jobid}"
+        case Kind.FINISHED | Kind.FAILED | Kind.KILLED | Kind.UNCLEAR:
+            return f"{event.kind} {event.key}{behind}"
+    return ""
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event, link: Link) -> Iterator[None]:
+    """SIGTERM and SIGINT end the loop; a call that hangs is cut off after a few seconds."""
+
+    def handler(number: int, frame: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            timer = threading.Timer(3.0, link.close)
+            timer.daemon = True
+            timer.start()
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

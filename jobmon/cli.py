@@ -1,0 +1,195 @@
+"""The command line: words in, a call of ``act`` or ``show``, an exit code out.
+
+Exit codes: 0 all is well; 1 jobs need a person, or something is left; 2 the command or the
+set-up is wrong; 3 the cluster never answered. Heavy imports happen in the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobmon import __version__
+
+_RUN_OPTION = click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="A run folder, or a project folder, whose latest run is meant.",
+)
+
+
+class Verbs(click.Group):
+    """``jobmon --ldir …`` without a verb is ``jobmon run``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in {"--help", "-h", "--version"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="jobmon")
+def cli() -> None:
+    """Run a tree of batch jobs on a cluster that allows SSH and nothing else."""
+
+
+@cli.command("run")
+@click.option("--ldir", type=click.Path(path_type=Path), required=True, help="Project or run.")
+@click.option("--rdir", help="Folder on the cluster, absolute or relative to the home there.")
+@click.option("--remote", help="[user@]host[:port], an SSH alias, or 'local'.")
+@click.option("--user", help="User name on the cluster.")
+@click.option("--binpath", help="What __binpath__ stands for.")
+@click.option("--pythonpath", help="What __pythonpath__ stands for.")
+@click.option("--maxqsub", type=int, help="Jobs in the batch system at most. [4]")
+@click.option("--maxcore", type=int, help="What __maxcore__ stands for. [16]")
+@click.option("--qsubheader", help="File that __HEADER__ stands for.")
+@click.option("--result", multiple=True, help="rsync pattern of what comes home; repeatable.")
+@click.option("--scheduler", help="auto, slurm, sge or local. [auto]")
+@click.option("--ssh", help="fabric or openssh. [fabric]")
+@click.option("--ssh-config", help="An SSH configuration in place of your own.")
+@click.option("--interval", type=float, help="Seconds between two looks. [10]")
+@click.option("--datedir", help="A run of the project by its name.")
+@click.option("--initonly", is_flag=True, help="Make and push the run, submit nothing.")
+@click.option("--once", is_flag=True, help="One cycle.")
+@click.option("--forever", is_flag=True, help="Wait for new work at the end.")
+@click.option("--daemon", is_flag=True, help="Detach once the cluster has answered.")
+@click.option("--take-over", is_flag=True, help="Take the run from a process on another host.")
+@click.option("--quiet", is_flag=True, help="Print warnings only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print all that is done.")
+def run_command(
+    ldir: Path,
+    datedir: str | None,
+    initonly: bool,
+    once: bool,
+    forever: bool,
+    daemon: bool,
+    take_over: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Make a run of a project, or take one up, and mind it to its end."""
+    import logging  # noqa: PLC0415
+
+    from jobmon import notices  # noqa: PLC0415
+    from jobmon.act.start import Wish, start  # noqa: PLC0415
+    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+
+    flags = {name: value for name, value in flags.items() if value not in (None, ())}
+    wish = Wish(ldir, datedir, flags, initonly, once, forever, take_over)
+    if daemon:
+        from jobmon.act.detached import start_detached  # noqa: PLC0415
+
+        sys.exit(start_detached(wish))
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    notices.to_terminal(level)
+    sys.exit(start(wish, ask_terminal, notices.say))
+
+
+@cli.command()
+@_RUN_OPTION
+@click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
+def status(run: Path, as_json: bool) -> None:
+    """Count the jobs by state and name those that need a person."""
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.show import status as shown  # noqa: PLC0415
+    from jobmon.show.read import view  # noqa: PLC0415
+
+    seen = view(run_meant(run))
+    if as_json:
+        click.echo(shown.as_json(seen))
+    else:
+        shown.as_table(seen, click.echo)
+
+
+@cli.command()
+@_RUN_OPTION
+def stop(run: Path) -> None:
+    """End the daemon of a run; its jobs go on in the batch system."""
+    from jobmon.act import stop as act  # noqa: PLC0415
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+
+    sys.exit(0 if act.stop(run_meant(run), click.echo) else 1)
+
+
+@cli.command()
+@_RUN_OPTION
+@click.option("--hold", is_flag=True, help="Keep them stopped until 'jobmon release'.")
+@click.argument("keys", nargs=-1)
+def kill(run: Path, hold: bool, keys: tuple[str, ...]) -> None:
+    """Delete jobs of a run; without KEYS all, after stopping its daemon.
+
+    KEYS are job keys, folders or patterns: mp-149/qsub.0, mp-149, 'mp-*/qsub.3'.
+    """
+    from jobmon.act import kill as act  # noqa: PLC0415
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+
+    sys.exit(act.kill(run_meant(run), keys, hold=hold, ask=ask_terminal, say=click.echo))
+
+
+@cli.command()
+@_RUN_OPTION
+@click.argument("keys", nargs=-1, required=True)
+def release(run: Path, keys: tuple[str, ...]) -> None:
+    """Let held or killed jobs go again."""
+    from jobmon.act import kill as act  # noqa: PLC0415
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+
+    sys.exit(act.release(run_meant(run), keys, ask=ask_terminal, say=click.echo))
+
+
+@cli.command()
+@click.argument("template", required=False)
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--set", "sets", multiple=True, help="name=value, as the template's page says.")
+@click.option("--list", "listing", is_flag=True, help="List the templates.")
+def init(template: str | None, folder: Path | None, sets: tuple[str, ...], listing: bool) -> None:
+    """Start a project FOLDER from a TEMPLATE."""
+    from jobmon.act.init import init as act  # noqa: PLC0415
+    from jobmon.act.init import parse_sets, templates  # noqa: PLC0415
+    from jobmon.run.usage import UsageError  # noqa: PLC0415
+
+    if listing:
+        for name, words in templates().items():
+            click.echo(f"{name:16} {words}")
+        return
+    if template is None or folder is None:
+        raise UsageError("jobmon init TEMPLATE FOLDER is wanted; --list shows the templates")
+    for line in act(template, folder, parse_sets(sets)):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def demo(folder: Path | None) -> None:
+    """Run the ising template on this machine, to see how it goes."""
+    from jobmon.act.demo import demo as act  # noqa: PLC0415
+
+    sys.exit(act(folder, click.echo))
+
+
+def main() -> None:
+    """The program ``jobmon``. No traceback reaches a user; exit code 2 is a usage error."""
+    try:
+        cli.main(standalone_mode=True)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.stderr.close()
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("JOBMON_TRACEBACK"):
+            raise
+        from jobmon.act.errors import explain  # noqa: PLC0415
+
+        click.echo(f"jobmon: {explain(error)}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""How a run begins or goes on: from its journal, an older quelist, or the remote record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from jobmon.cluster.cluster import Cluster, Gone
+from jobmon.cluster.ledger import Entry
+from jobmon.core.model import Accepted, Event, JobID, Key, Kind, Unclear
+from jobmon.cycle.state import Know
+from jobmon.run import names, oldlist, views
+from jobmon.run.journal import Journal
+from jobmon.run.names import BadFile
+from jobmon.run.paths import Paths
+
+log = logging.getLogger(__name__)
+
+
+def is_afresh(paths: Paths, events: list[Event]) -> bool:
+    """Whether a person renamed the quelist (or quelist and qsub.log) away."""
+    if not paths.quelist.exists():
+        return True
+    if events:
+        return False
+    text = paths.quelist.read_text("utf-8", "surrogateescape")
+    return not oldlist.is_old(text) and bool(views.read_quelist(text, paths.quelist))
+
+
+def set_aside(paths: Paths, journal: Journal, when: str) -> Journal:
+    """Put journal and quelist aside for a start afresh; the new, empty journal."""
+    journal.close()
+    for path in (paths.journal, paths.quelist):
+        if path.exists() and path.stat().st_size:
+            path.rename(path.with_name(f"{path.name}.before.{when}"))
+            log.warning("starting afresh; %s is kept as %s.before.%s", path.name, path.name, when)
+    return Journal.open(paths.journal)
+
+
+def restore_order(know: Know) -> None:
+    """Take the order of submission from the quelist, which a person may have reordered."""
+    path = know.paths.quelist
+    text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+    if text and not oldlist.is_old(text):
+        try:
+            keys = [line.key for line in views.read_quelist(text, path)]
+        except BadFile as error:
+            aside = path.with_name(f"quelist.rejected.{know.clock.wall():%Y%m%d_%H%M%S}")
+            path.rename(aside)
+            log.warning("%s; it is kept as %s and drawn again", error, aside.name)
+            return
+        known = [key for key in keys if key in know.order]
+        know.order = dict.fromkeys([*known, *know.order])
+
+
+def import_old(know: Know) -> None:
+    """Take over the quelist of ecalj's own loop. Raises BadFile for a line that cannot be."""
+    path = know.paths.quelist
+    text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+    if not oldlist.is_old(text):
+        return
+    lines = oldlist.read_old_quelist(
+        text, path, know.paths.run, lambda tail: (know.paths.run / tail).exists()
+    )
+    events = [event for line in lines for event in _imported(know, line)]
+    know.record(events)
+    log.info("%d jobs were taken over from the quelist of the older loop", len(lines))
+
+
+def _imported(know: Know, line: views.Line) -> Iterable[Event]:
+    notes = {views.IMPORTED: "quelist"}
+    at = line.marks[0].at if line.marks else know.clock.wall()
+    yield Event(at, Kind.READY, line.key, notes=notes)
+    starts = [mark for mark in line.marks if mark.kind == Kind.STARTED]
+    if starts:
+        last, n = starts[-1], len(starts)
+        if last.jobid is None:
+            raise BadFile(
+                know.paths.quelist,
+                0,
+                f"{line.key} was started, but its job ID is not there",
+                "add it behind the time as @JOBID, or rename quelist away",
+            )
+        yield Event(last.at, Kind.SUBMITTING, line.key, n, notes=notes)
+        yield Event(last.at, Kind.STARTED, line.key, n, last.jobid, notes)
+    for mark in line.marks:
+        if mark.kind == Kind.FINISHED or (mark.kind == Kind.FAILED and starts):
+            yield Event(mark.at, mark.kind, line.key, len(starts), notes=notes)
+            return
+
+
+def adopt_records(know: Know, cluster: Cluster) -> None:
+    """Journal anew what the remote record tells of a run whose journal was put aside.
+
+    A job that is listed, or that the batch system does not deny, is adopted; what it denies is
+    open again, its next attempt numbered on. Raises ClusterError.
+    """
+    last: dict[Key, Entry] = {}
+    for entry in cluster.records():
+        key = entry.key
+        if key is not None and key in know.jobs and _n(entry) > (_n(last.get(key)) or 0):
+            last[key] = entry
+    if not last:
+        return
+    answers = {key: cluster.answer(entry) for key, entry in last.items()}
+    ids = {key: a.jobid for key, a in answers.items() if isinstance(a, Accepted)}
+    markers = {key: names.marker(key) for key in last}
+    seen = cluster.look(markers.values())
+    away = [
+        Gone(key, jobid, markers[key], ())
+        for key, jobid in ids.items()
+        if jobid not in seen.queue and markers[key] not in seen.files
+    ]
+    verdicts = cluster.confirm(away)
+    adopted = 0
+    for key, entry in last.items():
+        jobid = ids.get(key)
+        if jobid is not None and key in verdicts and verdicts[key].gone:
+            jobid = None
+        adopted += jobid is not None
+        know.record(_adopted(know, key, _n(entry), jobid, isinstance(answers[key], Unclear)))
+    log.info("afresh: %d jobs of this run were adopted by the remote record", adopted)
+
+
+def _n(entry: Entry | None) -> int:
+    return int(entry.name.rpartition(".")[2]) if entry is not None else 0
+
+
+def _adopted(know: Know, key: Key, n: int, jobid: JobID | None, unclear: bool) -> list[Event]:
+    at, notes = know.clock.wall(), {"from": "record"}
+    events = [
+        Event(at, Kind.READY, key, notes=notes),
+        Event(at, Kind.SUBMITTING, key, n, notes=notes),
+    ]
+    if jobid is not None:
+        events.append(Event(at, Kind.STARTED, key, n, jobid, notes))
+    elif not unclear:
+        events.append(Event(at, Kind.UNSUBMITTED, key, n, notes=notes))
+    return events
+
+
+def is_older(paths: Paths) -> bool:
+    """Whether the run folder was made by the older loop: its quelist and no journal."""
+    if paths.journal.exists() and paths.journal.stat().st_size:
+        return False
+    if not paths.quelist.exists():
+        return False
+    text = paths.quelist.read_text("utf-8", "surrogateescape")
+    return oldlist.is_old(text) or not text.strip()

@@ -1,0 +1,196 @@
+"""The daemon's loop: a cycle every few seconds, until nothing can go on.
+
+What fails in a cycle ends that cycle and nothing else: nothing is concluded from it, it is said
+once, and the pauses grow, with jitter, until the cluster answers again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jobmon.cluster.base import ClusterError, LoginFailed, TwinLost
+from jobmon.cluster.cluster import Cluster
+from jobmon.core.life import IN_SYSTEM
+from jobmon.core.model import Event, Life, Standing
+from jobmon.cycle.hands import Deleter, take_request
+from jobmon.cycle.look import Looker
+from jobmon.cycle.pull import Puller
+from jobmon.cycle.record import Recorder
+from jobmon.cycle.state import Know
+from jobmon.cycle.submit import push, settle_ready, submit
+from jobmon.cycle.survey import survey
+from jobmon.run import owner
+from jobmon.run.journal import JournalError
+
+log = logging.getLogger(__name__)
+
+POLL = 0.25
+"""Seconds between two looks for a request or a signal, while waiting for the next cycle."""
+
+LONGEST = 300.0
+"""Seconds between two tries on a cluster that does not answer, at most."""
+
+LOGIN_PAUSE = 600.0
+"""Seconds before a login that was refused is tried again; sites ban who hammers."""
+
+
+@dataclass(slots=True)
+class Loop:
+    """The steps of a cycle in their order, and when to stop."""
+
+    know: Know
+    cluster: Cluster
+    lock: owner.Owner
+    stop: threading.Event
+    tell: Callable[[Event], None]
+    rng: random.Random = field(default_factory=random.Random)
+    answered: bool = False
+    _failures: int = 0
+    _said: str = ""
+    _looker: Looker = field(init=False)
+    _puller: Puller = field(init=False)
+    _deleter: Deleter = field(init=False)
+    _recorder: Recorder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._looker = Looker(self.know, self.cluster)
+        self._puller = Puller(self.know, self.cluster)
+        self._deleter = Deleter(self.know, self.cluster)
+        self._recorder = Recorder(self.know)
+
+    def run(self, *, once: bool, forever: bool, begun: Callable[[], None]) -> None:
+        """Turn until nothing can go on (never, if ``forever``), one turn if ``once``.
+
+        ``begun`` is called when the cluster has answered for the first time. Raises TwinLost,
+        and owner.Lost if another process took the run.
+        """
+        whole = True
+        self._puller.mend()
+        while not self.stop.is_set():
+            self.lock.check()
+            done = self._try(whole=whole, begun=begun)
+            if once and self.answered:
+                self._last_pull()
+                break
+            if done and not forever and self._settled():
+                break
+            whole = whole and not done
+            self._wait(self._pause())
+        self._puller.stop()
+        with contextlib.suppress(OSError):
+            self._recorder.draw(at_once=True)
+
+    def _try(self, *, whole: bool, begun: Callable[[], None]) -> bool:
+        try:
+            self._cycle(whole=whole)
+        except TwinLost:
+            raise
+        except ClusterError as error:
+            self._fail(error, whole=whole)
+            return False
+        except (JournalError, OSError) as error:
+            self._fail(error, whole=False)
+            return False
+        finally:
+            self._news()
+        if self._failures:
+            log.info("%s answers again", self.cluster.link.where)
+        self._failures, self._said = 0, ""
+        if not self.answered:
+            self.answered = True
+            begun()
+        return True
+
+    def _cycle(self, *, whole: bool) -> None:
+        know = self.know
+        for request in owner.take(know.paths.run):
+            if take_request(know, request):
+                self.stop.set()
+                return
+        survey(know, whole=whole)
+        seen = self._looker.look(whole=whole)
+        self._deleter.step(seen)
+        settle_ready(know)
+        push(know, self.cluster, seen)
+        submitted = submit(know, self.cluster) if not self.stop.is_set() else 0
+        self._puller.step()
+        self._recorder.draw(seen, at_once=bool(submitted))
+
+    def _fail(self, error: Exception, *, whole: bool) -> None:
+        first = whole and not self.answered
+        if self.stop.is_set():
+            return
+        self._failures += 1
+        if first and isinstance(error, ClusterError) and self._failures == 1:
+            raise error
+        said = str(error)
+        if said != self._said:
+            log.warning("%s; nothing is concluded from that, it is tried again", said)
+            self._said = said
+        if isinstance(error, LoginFailed):
+            self._failures = 99
+
+    def _settled(self) -> bool:
+        """Whether nothing can go on any more, even after everything was looked at again."""
+        if self._busy():
+            return False
+        try:
+            survey(self.know, whole=True)
+            self._looker.look(whole=True)
+            settle_ready(self.know)
+            if self._busy():
+                return False
+            self._last_pull()
+            survey(self.know, whole=True)
+            settle_ready(self.know)
+        except (ClusterError, JournalError, OSError) as error:
+            self._fail(error, whole=False)
+            return False
+        finally:
+            self._news()
+        return not self._busy()
+
+    def _last_pull(self) -> None:
+        with contextlib.suppress(ClusterError):
+            self._puller.finish()
+
+    def _busy(self) -> bool:
+        """Whether a job is in the batch system or will be, or one that ended is still listed."""
+        know = self.know
+        moving = IN_SYSTEM - {Life.UNCLEAR}
+        if know.leaving or any(know.jobs[key].life in moving for key in know.in_system):
+            return True
+        barred = know.barred()
+        return any(
+            know.jobs[key].life == Life.READY
+            and key not in barred
+            and know.standing(key) == Standing.CLEAR
+            for key in know.order
+        )
+
+    def _news(self) -> None:
+        news, self.know.news = self.know.news, []
+        for event in news:
+            self.tell(event)
+
+    def _pause(self) -> float:
+        if not self._failures:
+            wanted = self.know.settings.interval
+        elif self._failures >= 99:
+            wanted = LOGIN_PAUSE
+        else:
+            wanted = min(LONGEST, self.know.settings.interval * 2 ** min(self._failures, 10))
+        return wanted * self.rng.uniform(0.9, 1.1)
+
+    def _wait(self, seconds: float) -> None:
+        until = self.know.clock.now() + seconds
+        requests = self.know.paths.hidden / "requests"
+        while not self.stop.is_set() and self.know.clock.now() < until:
+            if requests.is_dir() and any(requests.glob("*.json")):
+                return
+            self.stop.wait(min(POLL, max(0.0, until - self.know.clock.now())))

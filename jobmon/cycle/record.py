@@ -1,0 +1,48 @@
+"""Step 7: the files that a person reads are drawn from the journal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from jobmon.core.model import Seen
+from jobmon.core.text import printable
+from jobmon.cycle.state import Know
+from jobmon.run import names, views
+from jobmon.run.atomic import write_atomically
+from jobmon.run.synced import Stamp
+
+SHARE = 0.02
+"""The share of the time that may be spent on writing the quelist."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Draws quelist, qsub.now and qstat; remembers how long the quelist took."""
+
+    know: Know
+    _drawn: int = -1
+    _not_before: float = 0.0
+
+    def draw(self, seen: Seen | None = None, *, at_once: bool = False) -> None:
+        know = self.know
+        if seen is not None:
+            when = names.stamp(know.clock.wall())
+            text = "\n".join(printable(line) for line in seen.listing.split("\n"))
+            write_atomically(know.paths.qstat, f"# as seen at {when}\n{text}")
+        now = [
+            views.Now(key, know.jobs[key].jobid) for key in sorted(know.in_system, key=names.order)
+        ]
+        text = views.print_now(now)
+        if not know.paths.now.exists() or know.paths.now.read_text("utf-8") != text:
+            write_atomically(know.paths.now, text)
+        events = sum(len(know.jobs[key].history) for key in know.order)
+        if know.drawn is not None and events == self._drawn:
+            return
+        if at_once or know.clock.now() >= self._not_before:
+            began = time.perf_counter()
+            write_atomically(know.paths.quelist, views.print_quelist(know.lines()))
+            know.drawn = Stamp.of(know.paths.quelist.stat())
+            know.save_present()
+            self._drawn = events
+            self._not_before = know.clock.now() + (time.perf_counter() - began) / SHARE

@@ -1,0 +1,86 @@
+"""Step 1: what a person changed in the run folder, and what is new there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from jobmon.core.life import IN_SYSTEM, OPEN, Job
+from jobmon.core.model import Key
+from jobmon.cycle.state import Know, job_folder
+from jobmon.run import names, views
+from jobmon.run.atomic import write_atomically
+from jobmon.run.synced import Stamp
+from jobmon.run.tree import Found
+
+log = logging.getLogger(__name__)
+
+
+def survey(know: Know, *, whole: bool = False) -> None:
+    """Read the folders where something can have changed (or all) and take note."""
+    hot = {job_folder(key) for key in know.in_system} | know.unpulled
+    for found in know.tree.everything() if whole else know.tree.slice(hot):
+        take(know, found)
+    reorder(know)
+
+
+def read_folders(know: Know, folders: Iterable[str]) -> None:
+    """Read these folders afresh, as after something came home into them."""
+    for folder in folders:
+        take(know, know.tree.read(folder))
+
+
+def take(know: Know, found: Found) -> None:
+    """Take over one folder as it stands."""
+    for complaint in found.complaints:
+        if know.complain(complaint):
+            log.warning("%s", complaint)
+    for key, needs in found.needs.items():
+        if key not in know.jobs:
+            know.jobs[key] = Job(key)
+        life = know.jobs[key].life
+        asks = life in OPEN or life in IN_SYSTEM
+        if asks and (key not in know.index or know.index.of(key) != needs):
+            know.index.put(key, needs)
+            know.renewed.add(key)
+    _forget(know, found)
+    if know.in_flux(found.folder):
+        return
+    if found.changed:
+        know.changed[found.folder] = found.changed
+    else:
+        know.changed.pop(found.folder, None)
+    mine = {path for path in know.conflicts if path.rpartition("/")[0] == found.folder}
+    know.conflicts -= mine - found.changed.keys()
+
+
+def _forget(know: Know, found: Found) -> None:
+    """A job whose script was deleted before it was ever submitted is no job any more."""
+    for name in found.kept:
+        if names.script_id(name.rpartition("/")[2]) is None:
+            continue
+        key = Key(name)
+        job = know.jobs.get(key)
+        if job is not None and key not in found.needs and job.life in OPEN:
+            know.index.put(key, None)
+            if know.complain(f"gone:{key}"):
+                log.warning("%s was deleted here; it is held", key)
+
+
+def reorder(know: Know) -> None:
+    """Take over the order that a person gave the quelist; keep any other edit aside."""
+    path = know.paths.quelist
+    if know.drawn is None or not path.exists() or Stamp.of(path.stat()) == know.drawn:
+        return
+    text = path.read_text("utf-8", "surrogateescape")
+    order = views.reorder(know.lines(), text)
+    know.drawn = None  # to be drawn again
+    if order is not None:
+        know.order = dict.fromkeys(order)
+        return
+    aside = path.with_name(f"quelist.rejected.{know.clock.wall():%Y%m%d_%H%M%S}")
+    write_atomically(aside, text)
+    log.warning(
+        "quelist was edited beyond its order; the edit is kept as %s and quelist drawn again",
+        aside.name,
+    )

@@ -1,0 +1,44 @@
+"""What the program says while it works: on the terminal for people, in jobmon.log for later."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+LOG = logging.getLogger("jobmon")
+MEGABYTE = 1024 * 1024
+
+
+def to_terminal(level: int) -> None:
+    """Print what is at least of ``level`` to stdout, a line each, with the time of day."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setLevel(level)
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.DEBUG)
+    LOG.propagate = False
+
+
+def say(line: str) -> None:
+    """Say ``line`` on the terminal and in the log."""
+    LOG.info("%s", line)
+
+
+@contextlib.contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Keep all that is said in the run's jobmon.log, rotated at 5 MB, three kept."""
+    handler = RotatingFileHandler(path, maxBytes=5 * MEGABYTE, backupCount=3, encoding="utf-8")
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    )
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()

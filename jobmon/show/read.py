@@ -1,0 +1,70 @@
+"""A run as it stands on disk, read without its lock: for commands that only look."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobmon.core import life, needs
+from jobmon.core.life import OPEN, Job
+from jobmon.core.model import Key, Life
+from jobmon.core.rows import Row, rows
+from jobmon.run import journal, names
+from jobmon.run.paths import Paths, read_present
+from jobmon.run.tree import read_needs, scripts
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Every job of a run, those never heard of by the journal included."""
+
+    run: Path
+    jobs: dict[Key, Job]
+    index: needs.Index
+    present: set[str]
+
+    def rows(self) -> list[Row]:
+        return rows(
+            self.jobs, self.index.of, self.present, names.marker_key, names.dependency
+        )  # fmt: skip
+
+
+def view(run: Path) -> View:
+    """Read the run folder. Raises BadFile for a journal that cannot be read."""
+    paths = Paths(run)
+    jobs = life.fold(journal.read(paths.journal)) if paths.journal.exists() else {}
+    index = needs.Index()
+    for key in sorted(scripts(run), key=names.order):
+        job = jobs.setdefault(key, Job(key))
+        if job.life in OPEN:
+            path = run / names.dependency(key)
+            found = read_needs(path, names.split(key)[0])[0] if path.exists() else None
+            index.put(key, found)
+    present = read_present(paths)
+    for key, job in jobs.items():
+        if job.life == Life.FINISHED:
+            present.add(names.marker(key))
+    return View(run, jobs, index, present)
+
+
+def chosen(jobs: Sequence[Key], words: Sequence[str]) -> tuple[list[Key], list[str]]:
+    """The jobs that job keys, folders or patterns mean, and the words that mean none."""
+    found: dict[Key, None] = {}
+    unknown = []
+    for raw in words:
+        word = raw.rstrip("/") or raw
+        hits = [
+            key
+            for key in jobs
+            if key == word
+            or key.startswith(f"{word}/")
+            or word == "."
+            or fnmatch.fnmatchcase(key, word)
+            or fnmatch.fnmatchcase(names.split(key)[0], word)
+        ]
+        found.update(dict.fromkeys(hits))
+        if not hits:
+            unknown.append(raw)
+    return list(found), unknown
