@@ -6,6 +6,7 @@ set-up is wrong; 3 the cluster never answered. Heavy imports happen in the comma
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -59,6 +60,7 @@ def cli() -> None:
 @click.option("--forever", is_flag=True, help="Wait for new work at the end.")
 @click.option("--daemon", is_flag=True, help="Detach once the cluster has answered.")
 @click.option("--take-over", is_flag=True, help="Take the run from a process on another host.")
+@click.option("--qstatcommand", hidden=True)
 @click.option("--quiet", is_flag=True, help="Print warnings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print all that is done.")
 def run_command(
@@ -69,6 +71,7 @@ def run_command(
     forever: bool,
     daemon: bool,
     take_over: bool,
+    qstatcommand: str | None,
     quiet: bool,
     verbose: bool,
     **flags: Any,
@@ -79,8 +82,14 @@ def run_command(
     from jobmon import notices  # noqa: PLC0415
     from jobmon.act.start import Wish, start  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+    from jobmon.run.settings import local_path  # noqa: PLC0415
 
+    if qstatcommand:
+        click.echo("jobmon: --qstatcommand is of an older loop; it is not needed and passed over")
     flags = {name: value for name, value in flags.items() if value not in (None, ())}
+    for name in {"qsubheader", "ssh_config"} & flags.keys():  # a daemon's folder is another
+        flags[name] = local_path(flags[name], Path.cwd())
+    ldir = local_path(ldir, Path.cwd())
     wish = Wish(ldir, datedir, flags, initonly, once, forever, take_over)
     if daemon:
         from jobmon.act.detached import start_detached  # noqa: PLC0415
@@ -177,6 +186,9 @@ def demo(folder: Path | None) -> None:
 
 def main() -> None:
     """The program ``jobmon``. No traceback reaches a user; exit code 2 is a usage error."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a name shows its code
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=True)
     except (KeyboardInterrupt, BrokenPipeError):

@@ -9,14 +9,23 @@ from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from jobmon.core.text import clean
+
 LOG = logging.getLogger("jobmon")
 MEGABYTE = 1024 * 1024
+
+
+class _Clean(logging.Formatter):
+    """Whatever a name or a cluster puts into a message, no control code comes out of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
 
 
 def to_terminal(level: int) -> None:
     """Print what is at least of ``level`` to stdout, a line each, with the time of day."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Clean("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.setLevel(level)
     LOG.addHandler(handler)
     LOG.setLevel(logging.DEBUG)
@@ -33,7 +42,7 @@ def logged(path: Path) -> Iterator[None]:
     """Keep all that is said in the run's jobmon.log, rotated at 5 MB, three kept."""
     handler = RotatingFileHandler(path, maxBytes=5 * MEGABYTE, backupCount=3, encoding="utf-8")
     handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        _Clean("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     )
     LOG.addHandler(handler)
     LOG.setLevel(logging.DEBUG)

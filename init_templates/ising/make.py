@@ -51,6 +51,7 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
     (project / "jobmon.yaml").write_text(
         "# The settings of this project; a flag of jobmon wins over this file.\n"
         "remote: local      # or [user@]host[:port]; then pythonpath is the interpreter there\n"
+        "scheduler: local   # this machine's own queue; elsewhere take this line out\n"
         f"pythonpath: {json.dumps(sys.executable, ensure_ascii=False)}\n"
         "interval: 1        # s\n"
     )

@@ -54,7 +54,7 @@ def release(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
     there = owner.holder(run)
     if there is not None:
         owner.request(run, {"do": "release", "keys": keys})
-        say(f"asked process {there.process.pid} on {there.process.host}: {len(keys)} jobs")
+        say(f"asked process {there.process.pid} on {there.process.host}: {len(keys)} job(s)")
         return 0
     settings, identity = settings_of(run, {})
     with opened(run, link_to(settings, ask), settings, identity) as work:
@@ -62,7 +62,7 @@ def release(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
         survey(work.know, whole=True)
         hands.release(work.know, keys)
         Recorder(work.know).draw(at_once=True)
-    say(f"released {len(keys)} jobs; 'jobmon --ldir {run}' goes on with the run")
+    say(f"released {len(keys)} job(s); 'jobmon --ldir {run}' goes on with the run")
     return 0
 
 

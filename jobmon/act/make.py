@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from jobmon.run import names, script, views
@@ -59,7 +60,7 @@ def make(project: Path, date: str, settings: Settings, identity: Identity) -> tu
         paths.now.touch()
         paths.journal.touch()
         paths.quelist.write_text(views.print_quelist([]), "utf-8")
-        _write_kill(paths.kill)
+        write_kill(paths.kill)
         if run.exists():
             raise UsageError(f"{run} is there already; a run is never made onto another")
         half.rename(run)
@@ -120,7 +121,13 @@ def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[
     return found
 
 
-def _write_kill(path: Path) -> None:
+def aside(path: Path) -> Path:
+    """Where a file is kept that must make room."""
+    return path.with_name(f"{path.name}.before.{datetime.now().astimezone():%Y%m%d_%H%M%S}")
+
+
+def write_kill(path: Path) -> None:
+    """Write the run folder's own ``jobmon kill``."""
     python = shlex.quote(sys.executable)
     path.write_text(
         "#!/bin/sh\n"

@@ -7,6 +7,7 @@ import getpass
 import logging
 import secrets
 import shlex
+import shutil
 import signal
 import socket
 import threading
@@ -29,7 +30,7 @@ from jobmon.core.rows import rows
 from jobmon.cycle import begin
 from jobmon.cycle.loop import Loop
 from jobmon.cycle.survey import survey
-from jobmon.run import names
+from jobmon.run import names, views
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, load, merge, write_run_file
@@ -95,6 +96,8 @@ def _start(
         notices.logged(work.know.paths.log),
         _stopped_by_signals(stop, link),
     ):
+        if place.run is not None:
+            say(f"resuming {run} with {work.know.paths.settings}")
         if work.lock.took_over is not None:
             say("the lock of a process that is gone was taken over")
         _begin(work, place, say)
@@ -114,8 +117,7 @@ def _new(
     date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     link = link_to(settings, ask)
     try:
-        link.open()
-        identity = _identify(place, date, settings, link, probe(link), say)
+        identity = _identify(place, date, settings, link, say)
         run, found = make.make(place.project, date, settings, identity)
     except BaseException:
         link.close()
@@ -136,19 +138,20 @@ def _again(
     paths = Paths(run)
     if paths.settings.exists():
         settings, identity = settings_of(run, wish.flags)
-        say(f"resuming {run} with {paths.settings}")
         return run, link_to(settings, ask), settings, identity
     settings = _project_settings(place, wish, say)
     link = link_to(settings, ask)
     try:
-        link.open()
-        identity = _identify(place, run.name, settings, link, probe(link), say)
+        identity = _identify(place, run.name, settings, link, say)
     except BaseException:
         link.close()
         raise
     paths.hidden.mkdir(mode=0o700, exist_ok=True)
+    if paths.journal.exists():  # of another loop: not a journal of ours
+        paths.journal.rename(make.aside(paths.journal))
     write_run_file(paths.settings, settings, identity)
-    say(f"resuming {run}, which an older loop made")
+    make.write_kill(paths.kill)
+    make.link_latest(place.project, run.name)
     return run, link, settings, identity
 
 
@@ -164,13 +167,16 @@ def _identify(
     date: str,
     settings: Settings,
     link: Link,
-    found: Probe,
     say: Callable[[str], None],
 ) -> Identity:
-    """What makes this run this run. Raises UsageError."""
+    """What makes this run this run, as the cluster tells it. Raises UsageError, ClusterError."""
     local = settings.remote == "local"
+    link.open()
+    found = probe(link, systems=settings.scheduler == "auto")
     if not local and settings.rdir is None:
         raise UsageError("--rdir is missing: the folder on the cluster under which runs are made")
+    if not local and shutil.which("rsync") is None:
+        raise UsageError("rsync is missing on this machine; install it")
     if not local and not found.rsync:
         raise UsageError(f"rsync is missing on {link.where}; ask for it to be installed there")
     scheduler = _scheduler(settings, link, found, say)
@@ -211,14 +217,16 @@ def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
     paths = know.paths
     if know.journal.cut is not None:
         log.warning("a torn last line of %s was cut off: %r", paths.journal, know.journal.cut)
-    fresh = not paths.pushed.exists()
-    older = fresh and place.run is not None and begin.is_older(paths)
-    if fresh:
-        _make_twin(work, "adopt" if older or know.identity.rdir == str(paths.run) else "new")
-        if not older:
+    pushed = paths.pushed.exists()
+    older = not pushed and place.run is not None and begin.is_older(paths)
+    used = pushed or _make_twin(work, adopt=older or know.identity.rdir == str(paths.run))
+    if not pushed:
+        if older or used:
+            begin.trust_results(know)
+        else:
             _first_push(work)
         paths.pushed.touch()
-    afresh = not fresh and begin.is_afresh(paths, know.journal.events)
+    afresh = used and not older and begin.is_afresh(paths, know.journal.events)
     if afresh:
         know.journal = begin.set_aside(paths, know.journal, f"{know.clock.wall():%Y%m%d_%H%M%S}")
     know.load(know.journal.events)
@@ -235,14 +243,17 @@ def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
     )
 
 
-def _make_twin(work: Opened, mode: str) -> None:
+def _make_twin(work: Opened, *, adopt: bool) -> bool:
+    """Make the twin, or see that it is ours; whether jobs were ever submitted from it."""
     identity = work.know.identity
     state = "unwritable"
-    for line in call(work.cluster.link, "twin", [identity.rdir, identity.id, mode]):
+    args = [identity.rdir, identity.id, "adopt" if adopt else "new"]
+    for line in call(work.cluster.link, "twin", args):
         if line.startswith(b"\0twin "):
             state = line[6:].decode()
-    if state != "same":
+    if state not in {"same", "used"}:
         raise TwinLost(twin_trouble(identity.where, identity.rdir, state))
+    return state == "used"
 
 
 def _first_push(work: Opened) -> None:
@@ -280,8 +291,12 @@ def _turn(
     if stop.is_set():
         say(f"stopped; {len(know.in_system)} jobs go on in the batch system")
     table = rows(know.jobs, know.index.of, know.present, names.marker_key, names.dependency)
-    for line in summary(table, know.paths.run):
-        say(line)
+    total, *problems = summary(table, know.paths.run)
+    say(total)
+    for line in problems:
+        log.warning("%s", line)
+    for path in sorted(know.conflicts):
+        log.warning("  conflict %s  changed on both sides: make both alike, or delete one", path)
     return OK if all(row.state == "finished" for row in table) else UNFINISHED
 
 
@@ -290,7 +305,8 @@ def _words(event: Event) -> str:
     behind = f": {reason}" if reason else ""
     match event.kind:
         case Kind.STARTED:
-            return f"submitted {event.key} as {event.jobid}"
+            old = views.IMPORTED in event.notes or begin.ADOPTED in event.notes
+            return f"{'taken up' if old else 'submitted'} {event.key} as {event.jobid}"
         case Kind.FINISHED | Kind.FAILED | Kind.KILLED | Kind.UNCLEAR:
             return f"{event.kind} {event.key}{behind}"
     return ""

@@ -149,26 +149,29 @@ def call(
     mark = token.encode()
     begun = False
     noise: list[bytes] = []
-    for line in _lines(link.stream(command, program + b"".join(stdin), limit)):
+    for line, whole in _lines(link.stream(command, program + b"".join(stdin), limit)):
         if not begun:
             begun = line == mark + b" BEGIN"
             noise.append(line[:200])
+        elif not whole:
+            break
         elif line == mark + b" END":
             return
         elif line.startswith(mark + b" "):
             yield b"\0" + line[len(mark) + 1 :]
         else:
-            yield line
+            yield line.lstrip(b"\0")
     said = printable(b" ".join(noise[-3:])) if noise and not begun else ""
     raise LookFailed(
         f"{link.where}: the answer of '{proc}' has no end" + (f"; it said: {said}" if said else "")
     )
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Lines, each with whether its end was heard."""
     rest = b""
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
+        *ended, rest = (rest + chunk).split(b"\n")
+        yield from ((line, True) for line in ended)
     if rest:
-        yield rest
+        yield rest, False

@@ -25,6 +25,7 @@ def main(mark: bytes, command: list[str]) -> int:
                 return child.wait() or 255
             head = (head + piece)[-CHUNK:]
         rest = head.partition(mark)[2]
+        os.set_blocking(1, True)  # rsync gives us a pipe that is not
         try:
             while rest or (rest := os.read(source, CHUNK)):
                 rest = rest[os.write(1, rest) :]

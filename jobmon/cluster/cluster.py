@@ -68,7 +68,8 @@ class Cluster:
         if code != 0:
             said = printable((errors or listing)[-300:])
             raise LookFailed(f"{self.link.where}: the listing failed ({code}): {said}")
-        return Seen(self.batch.parse(listing), frozenset(asked.there), asked.stats, listing)
+        found = {path: asked.stats.get(path) for path in stats}
+        return Seen(self.batch.parse(listing), frozenset(asked.there), found, listing)
 
     def submit(self, orders: Sequence[Order]) -> Iterator[tuple[Attempt, Answer | None]]:
         """Submit a batch, each attempt at most once; answers as they come.

@@ -32,7 +32,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobmon.cluster.base import Batch
+from jobmon.cluster.base import Batch, LookFailed
 from jobmon.core.model import (
     Answer,
     Attempt,
@@ -82,8 +82,11 @@ class Entry:
 
 def record_name(attempt: Attempt) -> str:
     """The record file of an attempt: a key may be longer than a file name can be."""
-    digest = hashlib.sha256(attempt.key.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{digest[:32]}.{attempt.n}"
+    return f"{_digest(attempt.key)}.{attempt.n}"
+
+
+def _digest(key: Key) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def token(run_id: str, attempt: Attempt) -> str:
@@ -134,7 +137,11 @@ def submit_answers(
 
 
 def entries(lines: Iterator[bytes]) -> Iterator[tuple[str, Entry | None]]:
-    """What ``recover.sh`` says of each record: (name, None) where the claim was won."""
+    """What ``recover.sh`` says of each record: (name, None) where the claim was won.
+
+    Raises LookFailed if not all that was asked for was answered.
+    """
+    whole = False
     for line in lines:
         if line.startswith(b"\0won "):
             yield text(line[5:]), None
@@ -142,8 +149,14 @@ def entries(lines: Iterator[bytes]) -> Iterator[tuple[str, Entry | None]]:
             name = text(line[8:])
             body = said(lines).rstrip("\n").split("\n")
             key = Key(body[0].removeprefix("key ")) if body[0].startswith("key ") else None
-            whole = body[-1] == "end" and len(body) > 2
-            yield name, Entry(name, key, tuple(body[1:-1] if whole else body[1:]), whole)
+            if key is not None and not name.startswith(f"{_digest(key)}."):
+                key = None  # torn: another job may be called so
+            ended = body[-1] == "end" and len(body) > 2
+            yield name, Entry(name, key, tuple(body[1:-1] if ended else body[1:]), ended)
+        elif line == b"\0whole":
+            whole = True
+    if not whole:
+        raise LookFailed("half an answer of the remote record; it is left out")
 
 
 def entry_answer(entry: Entry, batch: Batch) -> Answer | None:
@@ -156,7 +169,7 @@ def entry_answer(entry: Entry, batch: Batch) -> Answer | None:
 def _meaning(what: str, output: str, batch: Batch) -> Answer | None:
     word, _, rest = what.partition(" ")
     match word:
-        case "ran":
+        case "ran" if rest.isascii() and rest.isdigit():
             return batch.accepted(int(rest), output)
         case "lost":
             return None

@@ -8,6 +8,7 @@ rule that fits decides, and a folder that is left out takes all that it holds wi
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,48 +31,70 @@ def escape(path: str) -> str:
 
 def kept(rules: Sequence[Rule], path: str) -> bool:
     """Whether the file at ``path`` (relative to the top) passes the rules."""
-    parts = path.split("/")
+    parts = _bytewise(path).split("/")
     for depth in range(1, len(parts) + 1):
         name = "/".join(parts[:depth])
         is_folder = depth < len(parts)
         for rule in rules:
-            if _fits(rule.pattern, name, is_folder):
+            if _fits(_bytewise(rule.pattern), name, is_folder):
                 if not rule.include:
                     return False
                 break
     return True
 
 
+def _bytewise(text: str) -> str:
+    """``text`` with a letter for each byte: to rsync, ``?`` is a byte."""
+    return os.fsencode(text).decode("latin-1")
+
+
 def _fits(pattern: str, name: str, is_folder: bool) -> bool:
-    if pattern.endswith("/") and not is_folder:
-        return False
-    return _regex(pattern.rstrip("/")).fullmatch(name) is not None
+    if len(pattern) > 1 and pattern.endswith("/"):
+        if not is_folder:
+            return False
+        pattern = pattern[:-1]
+    if is_folder and pattern.endswith("***"):
+        name += "/"  # dir/*** fits dir too
+    if pattern.startswith("**"):
+        name = f"/{name}"  # **/name fits at the top too
+    return _regex(pattern).fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4096)
 def _regex(pattern: str) -> re.Pattern[str]:
     start = "" if pattern.startswith("/") else "(?:.*/)?"
-    wild = re.search(r"[*?\[]", pattern) is not None
-    out, rest = [], pattern.removeprefix("/")
-    while rest:
-        found = re.match(r"\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|\\.|.", rest, re.DOTALL)
-        assert found is not None
-        piece, rest = found[0], rest[found.end() :]
-        out.append(_piece(piece, wild))
-    return re.compile(start + "".join(out), re.DOTALL)
+    rest = pattern.removeprefix("/")
+    if not re.search(r"[*?\[]", pattern):
+        return re.compile(start + re.escape(rest), re.DOTALL)
+    pieces = re.findall(r"\*\*+|\[[!^]?(?:\]|\\.|)(?:\\.|[^\]\\])*\]|\\.|.", rest, re.DOTALL)
+    return re.compile(start + "".join(map(_piece, pieces)), re.DOTALL)
 
 
-def _piece(piece: str, wild: bool) -> str:
+def _piece(piece: str) -> str:
+    if piece.startswith("**"):
+        return ".*"
     match piece:
-        case "**":
-            return ".*"
         case "*":
             return "[^/]*"
         case "?":
             return "[^/]"
-    if piece.startswith("[") and len(piece) > 2:
-        inner = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-        return f"[{'^' + inner[1:] if inner[0] in '!^' else inner}]"
-    if piece.startswith("\\") and len(piece) == 2:
-        return re.escape(piece[1] if wild else piece)
-    return re.escape(piece)
+        case "[" | "\\":
+            return "(?!)"  # never closed, or nothing behind it: fits nothing
+    if piece.startswith("["):
+        return _one_of(piece[1:-1])
+    return re.escape(piece[-1])
+
+
+def _one_of(inner: str) -> str:
+    """A bracket's contents as a regular expression; it never fits a slash."""
+    no = inner[0] in "!^"
+    out = []
+    for token in re.findall(r"\\.|.", inner[no:], re.DOTALL):
+        plain = token[-1]
+        out.append(token if token == "-" else re.escape(plain) if plain != "^" else "\\^")
+    try:
+        found = f"(?!/)[{'^' if no else ''}{''.join(out)}]"
+        re.compile(found)
+    except re.error:  # a range from high to low
+        return "(?!)"
+    return found

@@ -33,10 +33,10 @@ class Probe:
     tried: dict[str, Tried] = field(default_factory=dict)
 
 
-def probe(link: Link) -> Probe:
-    """Ask. Raises ConnectionLost, LookFailed or LoginFailed."""
+def probe(link: Link, *, systems: bool) -> Probe:
+    """Ask; ``systems``: for batch systems too. Raises ConnectionLost, LookFailed, LoginFailed."""
     found = Probe()
-    lines = call(link, "probe", [], limit=90.0)
+    lines = call(link, "probe", ["all" if systems else "self"], limit=90.0)
     for line in lines:
         word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
         match word:

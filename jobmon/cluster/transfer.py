@@ -12,19 +12,23 @@ shell prints unasked is dropped up to a mark, since rsync would take it for its 
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import os
 import re
 import secrets
 import shlex
 import shutil
+import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from jobmon.cluster.base import ClusterError, ConnectionLost, Link
 from jobmon.cluster.patterns import Rule, escape, kept
@@ -35,6 +39,9 @@ MAX_SIZE = 10 * 1024 * 1024
 
 LOST = {5, 10, 12, 30, 35, 255}  # rsync's exit codes for a connection that failed or hung
 PARTLY = {23, 24}  # some files could not be read, or vanished meanwhile
+
+_CAME = "came:"  # before each name, as rsync says other things on stdout too
+_HALF = ".jobmon-half~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,16 @@ class Brought:
 
 class Transfer(Protocol):
     def push_tree(self, ours: Sequence[str]) -> None:
-        """Copy the whole run folder up, without the top-level names in ``ours``."""
+        """Copy the whole run folder up, without the top-level names that ``ours`` (patterns) fit.
 
-    def push(self, files: Sequence[str]) -> None: ...
+        Raises ClusterError, also for a file that could not be copied.
+        """
 
-    def pull(self, wanted: Wanted) -> Brought: ...
+    def push(self, files: Sequence[str]) -> None:
+        """Copy these files up. Raises ClusterError if any was not."""
+
+    def pull(self, wanted: Wanted) -> Brought:
+        """Bring home what is new there. Raises ClusterError; a file less is only trouble."""
 
     def stop(self) -> None:
         """End a pull that is under way; it raises ConnectionLost in its own thread."""
@@ -74,7 +86,7 @@ class Transfer(Protocol):
 
 def rules(wanted: Wanted, ours: Sequence[str]) -> list[Rule]:
     """The filter of a pull, in rsync's order: the first rule that fits decides."""
-    found = [Rule(False, "/" + escape(name)) for name in ours]
+    found = [Rule(False, "/" + pattern) for pattern in ours]
     found += [Rule(False, "/" + escape(path)) for path in wanted.protected]
     if not wanted.results:
         return found
@@ -102,35 +114,44 @@ class Rsync:
         self._stopped = threading.Event()
 
     def push_tree(self, ours: Sequence[str]) -> None:
-        excludes = [f"--exclude=/{escape(name)}" for name in ours]
-        self._rsync(["-rlpt", *excludes], "./", None, up=True)
+        excludes = [f"--exclude=/{pattern}" for pattern in ours]
+        self._push(["-rlpt", *excludes], None)
 
     def push(self, files: Sequence[str]) -> None:
-        self._rsync(["-lpt", "--from0", "--files-from=-"], "./", _names(files), up=True)
+        self._push(["-lpt", "--from0", "--files-from=-"], _names(files))
+
+    def _push(self, flags: list[str], names: bytes | None) -> None:
+        """What did not get there must not count as pushed: a job would run without it."""
+        _, trouble = self._rsync(flags, "./", names, up=True)
+        if trouble:
+            raise ClusterError(f"not all was pushed to {self._link.where}: {trouble}")
 
     def pull(self, wanted: Wanted) -> Brought:
         limit = [] if wanted.results else [f"--max-size={MAX_SIZE}"]
         with tempfile.NamedTemporaryFile(prefix="jobmon") as filters:
             for rule in rules(wanted, self._ours):
-                filters.write(os.fsencode(f"{'+' if rule.include else '-'} {rule.pattern}\n"))
+                # --from0 holds for the lines of this file too
+                filters.write(os.fsencode(f"{'+' if rule.include else '-'} {rule.pattern}\0"))
             filters.flush()
             names, trouble = self._rsync(
                 [
-                    *["-rt", "--from0", "--files-from=-", "--out-format=%n", *limit],
+                    *["-rt", "--from0", "--files-from=-", f"--out-format={_CAME}%n", *limit],
                     f"--filter=merge {filters.name}",
                 ],
                 "./",
-                _names(f"{folder}/" if folder else "./" for folder in wanted.folders),
+                _names(f"{folder}/" if folder else "" for folder in wanted.folders),
                 up=False,
             )
-        found = (_unescape(name) for name in names.split(b"\n"))
-        return Brought(tuple(name for name in found if name and not name.endswith("/")), trouble)
+        came = _CAME.encode()
+        lines = (line for line in names.split(b"\n") if line.startswith(came))
+        found = (_unescape(line.removeprefix(came)) for line in lines)
+        return Brought(tuple(name for name in found if not name.endswith("/")), trouble)
 
     def stop(self) -> None:
         self._stopped.set()
         process = self._pulling
         if process is not None:
-            process.terminate()
+            _end(process)
 
     def _rsync(
         self, flags: list[str], here: str, names: bytes | None, *, up: bool
@@ -159,7 +180,7 @@ class Rsync:
                 if not up:
                     self._pulling = process
                 if self._stopped.is_set():
-                    process.terminate()
+                    _end(process)
                 out, err = process.communicate(names)
         except FileNotFoundError:
             raise ClusterError("rsync is not installed on this machine; install it") from None
@@ -188,31 +209,44 @@ class Copy:
         self._stopped = threading.Event()
 
     def push_tree(self, ours: Sequence[str]) -> None:
-        def skip(folder: str, names: list[str]) -> list[str]:
-            return [name for name in names if Path(folder) == self._run and name in ours]
-
-        shutil.copytree(self._run, self._twin, symlinks=True, ignore=skip, dirs_exist_ok=True)
+        for where, folders, names in os.walk(self._run, onerror=_raise):
+            if Path(where) == self._run:
+                for some in (folders, names):
+                    some[:] = [n for n in some if not any(fnmatch.fnmatchcase(n, p) for p in ours)]
+            there = self._twin / Path(where).relative_to(self._run)
+            there.mkdir(parents=True, exist_ok=True)
+            for source in (Path(where, name) for name in (*folders, *names)):
+                if source.is_symlink() or source.is_file():
+                    _copy(source, there / source.name)
 
     def push(self, files: Sequence[str]) -> None:
         for name in files:
-            _copy(self._run / name, self._twin / name)
+            try:
+                _copy(self._run / name, self._twin / name)
+            except OSError as error:
+                raise ClusterError(f"{name} cannot be copied to {self._twin}: {error}") from error
 
     def pull(self, wanted: Wanted) -> Brought:
         chosen = rules(wanted, self._ours)
         limit = None if wanted.results else MAX_SIZE
-        brought = []
+        brought: dict[str, None] = {}
+        trouble: list[str] = []
         for folder in wanted.folders:
-            for source in _files(self._twin / folder):
+            for source in _files(self._twin / folder, trouble):
                 if self._stopped.is_set():
                     raise ConnectionLost("the copying was stopped")
                 name = str(source.relative_to(self._twin))
-                target = self._run / name
-                if not kept(chosen, name) or (limit and source.stat().st_size > limit):
+                if not kept(chosen, name):
                     continue
-                if not _same(source, target):
-                    _copy(source, target)
-                    brought.append(name)
-        return Brought(tuple(dict.fromkeys(brought)))
+                try:
+                    if limit and source.stat().st_size > limit:
+                        continue
+                    if not _same(source, self._run / name):
+                        _copy(source, self._run / name)
+                        brought[name] = None
+                except OSError as error:  # gone meanwhile, or not to be read
+                    trouble.append(str(error))
+        return Brought(tuple(brought), printable("; ".join(trouble)[-600:]))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -234,8 +268,16 @@ class Same:
         return None
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End rsync with its remote shell, which would hold the pipes open."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+
+
 def _names(files: Iterable[str]) -> bytes:
-    return b"".join(os.fsencode(name) + b"\0" for name in files)
+    """Names for --files-from; without ``./`` one that begins with # or ; would be a comment."""
+    return b"".join(b"./" + os.fsencode(name) + b"\0" for name in files)
 
 
 def _unescape(raw: bytes) -> str:
@@ -244,8 +286,12 @@ def _unescape(raw: bytes) -> str:
     return os.fsdecode(plain)
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    for where, _, names in os.walk(folder):
+def _raise(error: OSError) -> NoReturn:
+    raise ClusterError(f"not all of the run folder can be read: {error}") from error
+
+
+def _files(folder: Path, trouble: list[str]) -> Iterator[Path]:
+    for where, _, names in os.walk(folder, onerror=lambda error: trouble.append(str(error))):
         for name in sorted(names):
             path = Path(where, name)
             if path.is_file() and not path.is_symlink():
@@ -260,7 +306,11 @@ def _same(source: Path, target: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
+    """Copy a file or a link, whole or not at all, without set-uid, set-gid and sticky bits."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_name(f".{target.name[:200]}.jobmon-half")
+    half = target.with_name(_HALF)
+    half.unlink(missing_ok=True)
     shutil.copy2(source, half, follow_symlinks=False)
+    if not half.is_symlink():
+        half.chmod(stat.S_IMODE(half.stat().st_mode) & 0o777)
     half.replace(target)

@@ -130,11 +130,14 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look, whole: who is in the batch system, and which of the files asked for exist."""
+    """One look, whole: who is in the batch system, and which of the files asked for exist.
+
+    ``stats`` holds every file whose size and time were asked for, None for one that is not there.
+    """
 
     queue: Mapping[JobID, Phase]
     files: Set[str]
-    stats: Mapping[str, Stat] = field(default_factory=lambda: MappingProxyType({}))
+    stats: Mapping[str, Stat | None] = field(default_factory=lambda: MappingProxyType({}))
     listing: str = ""
 
 

@@ -17,6 +17,10 @@ Needs = tuple[Need, ...] | None
 """What one job waits for; None where it has no dependency file."""
 
 
+RING_SHOWN = 8
+"""How many jobs of a ring its reason names."""
+
+
 class BadNeed(ValueError):
     """A line of a dependency file that cannot be meant; ``line`` counts from 1."""
 
@@ -77,11 +81,11 @@ class Index:
             self._by_path.setdefault(need.path, set()).add(key)
 
     def drop(self, key: Key) -> None:
-        for need in self._needs.pop(key, None) or ():
-            asking = self._by_path[need.path]
+        for path in {need.path for need in self._needs.pop(key, None) or ()}:  # x, not x: once
+            asking = self._by_path[path]
             asking.discard(key)
             if not asking:
-                del self._by_path[need.path]
+                del self._by_path[path]
 
     def of(self, key: Key) -> Needs:
         return self._needs.get(key)
@@ -141,7 +145,7 @@ def in_vain(
             lacking[waiter] -= 1
             if lacking[waiter] == 0:
                 grown.append(waiter)
-    return {key: _why(key, waiting, can, jobs, needs, maker) for key in waiting if key not in can}
+    return _reasons(waiting, can, jobs, needs, maker)
 
 
 def _maker(need: Need, jobs: Mapping[Key, Job], maker: Callable[[str], Key | None]) -> Key | None:
@@ -150,34 +154,60 @@ def _maker(need: Need, jobs: Mapping[Key, Job], maker: Callable[[str], Key | Non
     return made if made is not None and made in jobs and jobs[made].life != Life.FINISHED else None
 
 
-def _why(
-    key: Key,
+def _reasons(
     waiting: Mapping[Key, Sequence[Need]],
     can: Set[Key],
     jobs: Mapping[Key, Job],
     needs: Callable[[Key], Needs],
     maker: Callable[[str], Key | None],
-) -> str:
-    trail = [key]
-    while True:
-        blocker = None
-        for need in waiting[trail[-1]]:
-            made = _maker(need, jobs, maker)
-            if made is None and not can:
-                there = "is there" if need.absent else "is missing and nothing that runs makes it"
-                return f"{need.path} {there}"
-            if made is not None and made not in can:
-                blocker = made
-                break
-        if blocker is None:  # a plain file beside jobs that can go: not blocked by this line
-            return "missing " + ", ".join(str(need) for need in waiting[trail[-1]])
-        if blocker in trail:
-            ring = trail[trail.index(blocker) :]
-            return "ring: " + " waits for ".join([*ring, blocker])
-        if blocker not in waiting:
-            held = jobs[blocker].life in OPEN and needs(blocker) is None
-            return f"waits for {blocker}, which {'is held' if held else _ended(jobs[blocker])}"
-        trail.append(blocker)
+) -> dict[Key, str]:
+    """Why each blocked job is so: what stands at the end of its trail, which is walked once."""
+    told: dict[Key, str] = {}
+    for start in waiting:
+        trail: dict[Key, None] = {}
+        key, reason = start, ""
+        while not reason and key not in can:
+            trail[key] = None
+            blocker = _blocker(waiting[key], can, jobs, maker)
+            if isinstance(blocker, Need):
+                there = (
+                    "is there" if blocker.absent else "is missing and nothing that runs makes it"
+                )
+                reason = f"{blocker.path} {there}"
+            elif blocker in told:
+                reason = told[blocker]
+            elif blocker in trail:
+                reason = _ring(list(trail), blocker)
+            elif blocker not in waiting:
+                held = jobs[blocker].life in OPEN and needs(blocker) is None
+                how = "is held" if held else _ended(jobs[blocker])
+                reason = f"waits for {blocker}, which {how}"
+            else:
+                key = blocker
+        told.update((key, reason) for key in trail)
+    return told
+
+
+def _blocker(
+    missing: Sequence[Need],
+    can: Set[Key],
+    jobs: Mapping[Key, Job],
+    maker: Callable[[str], Key | None],
+) -> Need | Key:
+    """The first thing in the way of a blocked job: a job, or a file that nothing changes."""
+    for need in missing:
+        made = _maker(need, jobs, maker)
+        if made is None and not can:
+            return need
+        if made is not None and made not in can:
+            return made
+    raise AssertionError("a job that nothing is in the way of is not blocked")
+
+
+def _ring(trail: Sequence[Key], blocker: Key) -> str:
+    ring = trail[trail.index(blocker) :]
+    shown = ring if len(ring) <= RING_SHOWN else [*ring[:RING_SHOWN], "…"]
+    return "ring: " + " waits for ".join([*shown, blocker])
 
 
 def _ended(job: Job) -> str:

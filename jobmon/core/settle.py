@@ -97,7 +97,7 @@ def _judge(
         return (Kind.RUNNING, "") if begun else (None, "")
     if verdict is not None and verdict.gone and (job.life in ALIVE or job.life == Life.UNCLEAR):
         if job.key in killing:
-            return Kind.KILLED, ""
+            return Kind.KILLED, "deleted by jobmon kill"
         return Kind.FAILED, words(verdict.reason)
     doubt = doubts.get(job.key)
     if doubt is not None and job.life in ALIVE and now - doubt.since >= PATIENCE:

@@ -16,6 +16,9 @@ from jobmon.run.paths import Paths
 
 log = logging.getLogger(__name__)
 
+ADOPTED = "adopted"
+"""The note of an event that was read from the remote record."""
+
 
 def is_afresh(paths: Paths, events: list[Event]) -> bool:
     """Whether a person renamed the quelist (or quelist and qsub.log) away."""
@@ -53,6 +56,12 @@ def restore_order(know: Know) -> None:
         know.order = dict.fromkeys([*known, *know.order])
 
 
+def trust_results(know: Know) -> None:
+    """Take what the older loop left here, scripts apart, as copies of what is on the cluster."""
+    for found in know.tree.everything():
+        know.synced.put((path, s) for path, s in found.changed.items() if path not in found.kept)
+
+
 def import_old(know: Know) -> None:
     """Take over the quelist of ecalj's own loop. Raises BadFile for a line that cannot be."""
     path = know.paths.quelist
@@ -62,31 +71,40 @@ def import_old(know: Know) -> None:
     lines = oldlist.read_old_quelist(
         text, path, know.paths.run, lambda tail: (know.paths.run / tail).exists()
     )
-    events = [event for line in lines for event in _imported(know, line)]
+    rows = text.split("\n")
+    events: list[Event] = []
+    for line in lines:
+        row = next(i for i, row in enumerate(rows, 1) if f"/{line.key}" in row)
+        events += _imported(know, line, row)
     know.record(events)
     log.info("%d jobs were taken over from the quelist of the older loop", len(lines))
 
 
-def _imported(know: Know, line: views.Line) -> Iterable[Event]:
+def _imported(know: Know, line: views.Line, row: int) -> Iterable[Event]:
+    """The events that a line tells of. ``row`` is its number, for messages.
+
+    That loop compared names by how they begin, so its ``finished`` counts only with the marker.
+    """
     notes = {views.IMPORTED: "quelist"}
     at = line.marks[0].at if line.marks else know.clock.wall()
     yield Event(at, Kind.READY, line.key, notes=notes)
+    ends = [mark for mark in line.marks if mark.kind == Kind.FINISHED]
+    if ends and (know.paths.run / names.marker(line.key)).exists():
+        yield Event(ends[0].at, Kind.FINISHED, line.key, notes=notes)
+        return
     starts = [mark for mark in line.marks if mark.kind == Kind.STARTED]
-    if starts:
-        last, n = starts[-1], len(starts)
-        if last.jobid is None:
-            raise BadFile(
-                know.paths.quelist,
-                0,
-                f"{line.key} was started, but its job ID is not there",
-                "add it behind the time as @JOBID, or rename quelist away",
-            )
-        yield Event(last.at, Kind.SUBMITTING, line.key, n, notes=notes)
-        yield Event(last.at, Kind.STARTED, line.key, n, last.jobid, notes)
-    for mark in line.marks:
-        if mark.kind == Kind.FINISHED or (mark.kind == Kind.FAILED and starts):
-            yield Event(mark.at, mark.kind, line.key, len(starts), notes=notes)
-            return
+    if not starts:
+        return
+    last, n = starts[-1], len(starts)
+    if last.jobid is None:
+        raise BadFile(
+            know.paths.quelist,
+            row,
+            f"{line.key} was started, but neither its job ID nor its marker is here",
+            "add the ID behind the time as @JOBID, or rename quelist away to start afresh",
+        )
+    yield Event(last.at, Kind.SUBMITTING, line.key, n, notes=notes)
+    yield Event(last.at, Kind.STARTED, line.key, n, last.jobid, notes)
 
 
 def adopt_records(know: Know, cluster: Cluster) -> None:
@@ -127,7 +145,7 @@ def _n(entry: Entry | None) -> int:
 
 
 def _adopted(know: Know, key: Key, n: int, jobid: JobID | None, unclear: bool) -> list[Event]:
-    at, notes = know.clock.wall(), {"from": "record"}
+    at, notes = know.clock.wall(), {ADOPTED: "record"}
     events = [
         Event(at, Kind.READY, key, notes=notes),
         Event(at, Kind.SUBMITTING, key, n, notes=notes),

@@ -51,6 +51,8 @@ class Loop:
     rng: random.Random = field(default_factory=random.Random)
     answered: bool = False
     _failures: int = 0
+    _refused: bool = False
+    _logins: int = 0
     _said: str = ""
     _looker: Looker = field(init=False)
     _puller: Puller = field(init=False)
@@ -100,7 +102,11 @@ class Loop:
             self._news()
         if self._failures:
             log.info("%s answers again", self.cluster.link.where)
-        self._failures, self._said = 0, ""
+        logins = self.cluster.link.spent().logins
+        if self.answered and logins > self._logins:
+            log.info("connected to %s again, login %d", self.cluster.link.where, logins)
+        self._logins, self._failures, self._said = logins, 0, ""
+        self._refused = False
         if not self.answered:
             self.answered = True
             begun()
@@ -132,8 +138,7 @@ class Loop:
         if said != self._said:
             log.warning("%s; nothing is concluded from that, it is tried again", said)
             self._said = said
-        if isinstance(error, LoginFailed):
-            self._failures = 99
+        self._refused = isinstance(error, LoginFailed)
 
     def _settled(self) -> bool:
         """Whether nothing can go on any more, even after everything was looked at again."""
@@ -181,7 +186,7 @@ class Loop:
     def _pause(self) -> float:
         if not self._failures:
             wanted = self.know.settings.interval
-        elif self._failures >= 99:
+        elif self._refused:
             wanted = LOGIN_PAUSE
         else:
             wanted = min(LONGEST, self.know.settings.interval * 2 ** min(self._failures, 10))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jobmon.core.model import Seen
 from jobmon.core.text import printable
 from jobmon.cycle.state import Know
+from jobmon.cycle.survey import reorder
 from jobmon.run import names, views
 from jobmon.run.atomic import write_atomically
 from jobmon.run.synced import Stamp
@@ -36,6 +37,7 @@ class Recorder:
         text = views.print_now(now)
         if not know.paths.now.exists() or know.paths.now.read_text("utf-8") != text:
             write_atomically(know.paths.now, text)
+        reorder(know)  # an edit of this very moment is not to be drawn over
         events = sum(len(know.jobs[key].history) for key in know.order)
         if know.drawn is not None and events == self._drawn:
             return

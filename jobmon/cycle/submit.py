@@ -32,7 +32,9 @@ def push(know: Know, cluster: Cluster, seen: Seen) -> None:
     same: dict[str, Stamp] = {}
     for files in know.changed.values():
         for path, stamp in files.items():
-            match _whose(know, path, stamp, seen.stats.get(path)):
+            if path not in seen.stats:
+                continue  # changed since the look, or too many for one: next time
+            match _whose(know, path, stamp, seen.stats[path]):
                 case "same":
                     same[path] = stamp
                 case "ours":

@@ -33,6 +33,16 @@ class Synced:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self._open(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # torn: as good as lost
+            self._db.close()
+            path.replace(path.with_name(f"{path.name}.torn"))
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
         self._db = sqlite3.connect(path)
         self._db.execute(
             "create table if not exists synced (folder blob, name blob, size int, mtime_ns int,"

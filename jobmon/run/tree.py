@@ -21,12 +21,15 @@ from jobmon.run.synced import Stamp, Synced
 OURS = (
     ".jobmon",
     "jobmon.yaml",
-    "jobmon.log*",
+    "jobmon.log",
+    "jobmon.log.*",
     "kill",
     "qstat",
-    "qsub.log*",
+    "qsub.log",
+    "qsub.log.*",  # and not qsub.login, which is a script
     "qsub.now",
-    "quelist*",
+    "quelist",
+    "quelist.*",
 )
 """What jobmon itself keeps at the top of the run folder, as patterns; it is never synced."""
 
@@ -78,20 +81,27 @@ class Tree:
                 self._turn = iter(list(self._folders))
                 folder = next(self._turn)
             chosen[folder] = None
-        for folder in chosen:
-            yield self.read(folder)
+        todo = list(chosen)
+        for folder in todo:  # grows by the folders that are new
+            found = self.read(folder)
+            todo += [name for name in found.subfolders if name not in self._folders]
+            yield found
 
     def read(self, folder: str) -> Found:
-        """One folder as it stands now; one that is gone is empty."""
+        """One folder as it stands now; one that is gone, or cannot be read, is empty."""
         found = Found(folder)
         stamps: dict[str, Stamp] = {}
+        self._folders.setdefault(folder)
         try:
             with os.scandir(self._run / folder) as entries:
                 for entry in entries:
                     self._take(entry, found, stamps)
-        except FileNotFoundError:
-            self._folders.pop(folder, None)
-        self._folders.setdefault(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            if folder:
+                del self._folders[folder]
+        except OSError as error:
+            found = Found(folder, complaints=[f"{self._run / folder}: {error.strerror}"])
+            stamps = {}
         found.subfolders.sort()
         before = self._synced.of(folder)
         for name, stamp in stamps.items():
@@ -118,8 +128,16 @@ class Tree:
             )
         elif entry.is_dir(follow_symlinks=False):
             found.subfolders.append(_join(found.folder, entry.name))
-        elif entry.is_file():
-            stamps[entry.name] = Stamp.of(entry.stat())
+        else:
+            try:
+                if entry.is_file():
+                    stamps[entry.name] = Stamp.of(entry.stat())
+            except FileNotFoundError:
+                pass  # gone since the folder was listed; the rest of the folder still counts
+            except OSError as error:  # a link to itself, say
+                found.complaints.append(
+                    f"{self._run / found.folder / entry.name} is passed over: {error.strerror}"
+                )
 
     def _needs(self, folder: str, key: Key, stamps: dict[str, Stamp], found: Found) -> Needs:
         path = names.dependency(key)

@@ -23,7 +23,7 @@ def counts(table: Sequence[Row]) -> dict[str, int]:
 def summary(table: Sequence[Row], run: Path) -> list[str]:
     """The lines that a run ends with."""
     total = ", ".join(f"{number} {state}" for state, number in counts(table).items())
-    lines = [f"{run}: {total or 'no jobs'}"]
+    lines = [f"{printable(str(run))}: {total or 'no jobs'}"]
     for state in NEED_A_PERSON:
         rows = [row for row in table if row.state == state]
         lines += [f"  {state:8} {printable(row.job.key)}  {_why(row)}" for row in rows[:SHOWN]]

@@ -1,7 +1,7 @@
 """Which batch systems there are, and what their files share.
 
 A file of this folder is text in, values out: it runs nothing and reads nothing. A new system is
-one file and one line of ``_SYSTEMS``; ``tests/batch_contract.py`` is what it must pass.
+one file and one line of ``_SYSTEMS``; ``tests/test_batch_contract.py`` is what it must pass.
 """
 
 from __future__ import annotations

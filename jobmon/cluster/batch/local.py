@@ -115,6 +115,8 @@ def _reason(how: str) -> Reason:
     """Why a job ended, from the record's own words."""
     word, _, rest = how.partition(" ")
     if word == "exit":
+        if rest == "0":
+            return Reason(Cause.EXIT, "ended with exit code 0 but wrote no marker")
         return Reason(Cause.EXIT, f"exit code {rest}")
     if word == "signal":
         names = {str(int(s)): s.name for s in signal.Signals}

@@ -21,7 +21,8 @@ run() {
 }
 
 size_and_time() {
-    stat -c '%s %Y' "./$1" 2>/dev/null || stat -f '%z %m' "./$1" 2>/dev/null
+    # A link's file is meant, as at home.
+    stat -L -c '%s %Y' "./$1" 2>/dev/null || stat -L -f '%z %m' "./$1" 2>/dev/null
 }
 
 last_lines() {
@@ -42,6 +43,8 @@ enter() {
 main() {
     token=$1 twin=$2 run=$3 limit=$4
     exec 3>&1
+    # A person's own settings would narrow the listing.
+    unset SQUEUE_ACCOUNT SQUEUE_FORMAT SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_QOS SQUEUE_STATES
     if [ -n "$twin" ]; then
         cd "$twin" 2>/dev/null || { printf '%s twin missing\n' "$token"; return; }
         read -r id <.jobmon/run 2>/dev/null || id=

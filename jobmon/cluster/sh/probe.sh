@@ -1,5 +1,5 @@
 # Tells who we are over there, and which batch systems answer. Changes nothing.
-# main TOKEN
+# main TOKEN all|self: also which batch systems answer, or only who and where we are
 answers() { # answers NAME WORDS... : does this command end well within 20 s?
     name=$1
     shift
@@ -18,6 +18,7 @@ main() {
     printf '%s home %s\n' "$token" "$(cd && pwd -P)"
     printf '%s path %s\n' "$token" "$PATH"
     printf '%s rsync %s\n' "$token" "$(rsync --version 2>/dev/null | head -n 1)"
+    [ "$2" = all ] || return 0
     answers slurm squeue --noheader --user="$(id -un)" --format=%i
     # Only Grid Engine's qstat knows -help this way; only its qconf knows its submit hosts.
     answers sge qstat -help

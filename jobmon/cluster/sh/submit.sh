@@ -19,9 +19,10 @@ users_locale() {
     if [ -n "$lc_all" ]; then LC_ALL=$lc_all; else unset LC_ALL; fi
 }
 
+# Also late if the clock went back, or does not answer.
 late() {
     clock=$(date +%s)
-    [ "$clock" -gt "$deadline" ] || [ "$clock" -lt "$began" ]
+    ! { [ "$clock" -ge "$began" ] && [ "$clock" -le "$deadline" ]; }
 }
 
 claim() {

@@ -1,6 +1,7 @@
 # Makes the run's folder on the cluster, or sees that it is this run's.
 # main TOKEN TWIN RUN new|known|adopt
 #   new: it must not be there, or be empty; known: it must be there; adopt: it may hold files
+# Says "twin same", or "twin used" if something was ever submitted from it; else what is wrong.
 twin_state() {
     if [ -f "$twin/.jobmon/run" ]; then
         read -r id <"$twin/.jobmon/run"
@@ -31,5 +32,7 @@ main() {
     mkdir -p "$twin/.jobmon/record" || state=unwritable
     [ "$state" = same ] || (set -C && printf '%s\n' "$run" >"$twin/.jobmon/run") || state=unwritable
     [ "$state" = unwritable ] || state=same
+    # A record means that jobs were submitted: what they made must not be pushed over.
+    [ "$state" = same ] && [ -n "$(ls -A "$twin/.jobmon/record" 2>/dev/null)" ] && state=used
     printf '%s twin %s\n' "$token" "$state"
 }
