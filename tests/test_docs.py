@@ -334,6 +334,7 @@ def alike(text: str) -> list[str]:
         (r" running@TIME", ""),
         (r"@\d+\b", "@ID"),
         (r"(submitted \S+ as) \d+", r"\1 ID"),
+        (r"\(\d+ of (\d+)\)$", r"(N of \1)"),
         (r"(\.[oe])\d+\b", r"\1ID"),
         (r"^(TIME \w+ \S+) \d+ ", r"\1 ID "),
         (r"-?\d+\.\d{3,}", "NUMBER"),

@@ -18,6 +18,7 @@ import pytest
 from jobmon.cluster.base import ConnectionLost, Link, LookFailed, call
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import nobody
+from jobmon.core.address import Remote
 
 Kind = Literal["fabric", "openssh"]
 Connect = Callable[..., Link]
@@ -46,11 +47,11 @@ def links(folders: Path, request: pytest.FixtureRequest) -> Iterator[Connect]:
 
     def make(kind: str, host: str, ask: Any = refuse, config: Path | None = None) -> Link:
         if kind == "local":
-            made.append(connect("local", user=None, ssh="fabric", ssh_config=None, ask=ask))
+            made.append(connect(None, ssh="fabric", ssh_config=None, ask=ask))
         else:
             path = config or request.getfixturevalue("testcluster").ssh_config
             ssh: Kind = "fabric" if kind == "fabric" else "openssh"
-            made.append(connect(host, user=None, ssh=ssh, ssh_config=path, ask=ask))
+            made.append(connect(Remote(host), ssh=ssh, ssh_config=path, ask=ask))
         return made[-1]
 
     yield make

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jobmon.cluster.base import LoginFailed
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import ask_terminal
-from jobmon.cluster.links.sshconfig import Host, Remote, gateway, parse_remote, resolve
+from jobmon.cluster.links.sshconfig import Host, gateway, resolve
+from jobmon.core.address import Remote, parse_remote
 
 WORD = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
 PORT = st.none() | st.integers(1, 65535)
@@ -33,10 +34,13 @@ def test_an_address_without_brackets_has_no_port() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "@host", "-oProxyCommand=x", "me@-x", "a b", "a:x", "a:70000", "a;b", "a\nb", "$(x)"],
+    [
+        *("", "@host", "u@", "-oProxyCommand=x", "me@-x", "a b", "a:x", "a:0", "a:70000", "a;b"),
+        *("a\nb", "$(x)", "a/b", "h "),
+    ],
 )
 def test_what_is_no_remote(text: str) -> None:
-    with pytest.raises(LoginFailed):
+    with pytest.raises(ValueError, match=r"no \[user@\]host|a port is"):
         parse_remote(text)
 
 
@@ -151,9 +155,7 @@ def test_include_is_followed_by_ssh_only(tmp_path: Path, monkeypatch: pytest.Mon
         resolve(Remote("h"), path)
 
 
-def test_two_users(tmp_path: Path) -> None:
+def test_the_account_is_the_one_named(tmp_path: Path) -> None:
     path = written(tmp_path, "Host h")
-    with pytest.raises(LoginFailed, match="give one of them"):
-        connect("a@h", user="b", ssh="openssh", ssh_config=path, ask=ask_terminal)
-    link = connect("h", user="b", ssh="openssh", ssh_config=path, ask=ask_terminal)
+    link = connect(Remote("h", "b"), ssh="openssh", ssh_config=path, ask=ask_terminal)
     assert link.where == "b@h"

@@ -23,6 +23,7 @@ import pytest
 from jobmon.cluster.base import ConnectionLost, Link, LoginFailed
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import LoginNeeded, ask_terminal, nobody
+from jobmon.core.address import Remote
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/sbin")
 pytestmark = [
@@ -64,7 +65,7 @@ class Server:
     def link(
         self, kind: Kind, *lines: str, ask: Callable[[str, bool], str] = lambda p, e: ""
     ) -> Link:
-        return connect("here", user=None, ssh=kind, ssh_config=self.config(*lines), ask=ask)
+        return connect(Remote("here"), ssh=kind, ssh_config=self.config(*lines), ask=ask)
 
 
 def keygen(*words: str) -> None:
@@ -325,7 +326,7 @@ def test_each_hop_has_its_own_host_key(serve: Callable[..., Server], kind: Kind)
     config.write_text("".join(texts))
 
     def link() -> Link:
-        return connect("here", user=None, ssh=kind, ssh_config=config, ask=ask_terminal)
+        return connect(Remote("here"), ssh=kind, ssh_config=config, ask=ask_terminal)
 
     assert works(link())
     known = (first.folder / "known_hosts").read_text()
@@ -345,7 +346,7 @@ def test_a_ring_of_jump_hosts(serve: Callable[..., Server], kind: Kind) -> None:
     with config.open("a") as file:
         file.write("Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
     with pytest.raises(LoginFailed, match="in a ring"):
-        works(connect("here", user=None, ssh=kind, ssh_config=config, ask=ask_terminal))
+        works(connect(Remote("here"), ssh=kind, ssh_config=config, ask=ask_terminal))
 
 
 def test_a_person_is_asked_on_the_terminal() -> None:

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 
 from jobmon.run.settings import (
     Identity,
-    Remote,
     Settings,
     UsageError,
     check_flags,
     header_text,
     load,
     merge,
-    parse_remote,
     read_run_file,
     resume,
     write_run_file,
@@ -182,29 +180,6 @@ def test_no_file_makes_load_raise_anything_else(
         load(path)
     except UsageError as err:
         assert str(err).startswith(f"{path}:")
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("local", None),
-        ("hpc", Remote(None, "hpc", None)),
-        ("t.k@hpc.example.org:22", Remote("t.k", "hpc.example.org", 22)),
-        ("u@[fe80::1%eth0]:2222", Remote("u", "fe80::1%eth0", 2222)),
-        ("locals", Remote(None, "locals", None)),
-    ],
-)
-def test_remotes(text: str, want: Remote | None) -> None:
-    assert parse_remote(text) == want
-    assert want is None or str(want) == text
-
-
-@pytest.mark.parametrize(
-    "text", ["", "@h", "u@", "-h", "u@-h", "h:0", "h:x", "a/b", "ssh://h", "h "]
-)
-def test_no_remotes(text: str) -> None:
-    with pytest.raises(ValueError, match="is no host"):
-        parse_remote(text)
 
 
 def test_defaults() -> None:

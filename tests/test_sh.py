@@ -1,0 +1,338 @@
+"""The shell that submits, by every shell at hand, in a twin with a weird name."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from shell_lab import RUN_ID, SHELLS, Lab, ShellLink
+
+from jobmon.cluster import ledger
+from jobmon.cluster.base import LookFailed, TwinLost, call, frame
+from jobmon.core.model import (
+    Accepted,
+    Attempt,
+    Differs,
+    JobID,
+    Key,
+    Marked,
+    NotRun,
+    Refused,
+    Unclear,
+)
+
+WEIRD = "-a 'b\" $HOME `x` é;*\\"
+ONE = Attempt(Key("m/qsub.0"), 1)
+
+
+@pytest.fixture(params=SHELLS)
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
+    return Lab(tmp_path, SHELLS[request.param])
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def until(true: Callable[[], object], limit: float = 20) -> None:
+    end = time.monotonic() + limit
+    while not true():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+
+
+# --- the frame -------------------------------------------------------------------------
+
+
+def test_a_banner_is_no_answer_and_no_end_is_none(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, banner=b"Welcome\r\nto node07, no newline")
+    assert lab.submit(lab.order()) == {ONE: Accepted(JobID("1"))}
+    lab.link.cut = 40
+    with pytest.raises(LookFailed, match=r"me@lab: the answer of 'ask' has no end$"):
+        lab.cluster.look([])
+    lab.link.cut = 3
+    with pytest.raises(LookFailed, match=r"has no end; it said: Welcome to node07, no newline"):
+        lab.cluster.look([])
+
+
+def test_a_program_cut_anywhere_starts_nothing(lab: Lab) -> None:
+    program, blocks = lab.submit_input(lab.order())
+    argv = lab.argv(program)
+    rng = random.Random(1)
+    size = len(program.rstrip(b"\n"))
+    # Everywhere near the ends, where a shell might make sense of it, and a sample of the rest.
+    cuts = {*range(4), *range(size - 25, size), *rng.sample(range(size), 30)}
+    for cut in sorted(cuts):
+        done = subprocess.run(
+            argv, input=program[:cut], capture_output=True, timeout=30, check=False
+        )
+        assert b"BEGIN" not in done.stdout, cut
+    assert not lab.calls() and not list(lab.record.iterdir())
+    done = subprocess.run(argv, input=program + blocks, capture_output=True, timeout=30, check=True)
+    assert done.stdout.startswith(b"\njmTOKEN BEGIN\n") and done.stdout.endswith(b"\njmTOKEN END\n")
+    assert len(lab.calls()) == 1
+
+
+def test_data_cut_in_the_middle_of_a_block_submits_no_half_block(lab: Lab) -> None:
+    first, second = lab.order("m/qsub.0"), lab.order("m/qsub.1", needs="../m/qsub.0\nnot x")
+    program, blocks = lab.submit_input(first, second)
+    one = len(lab.submit_input(first)[1])
+    argv = lab.argv(program)
+    for cut in [*range(0, one, 9), one - 1]:
+        subprocess.run(argv, input=program + blocks[:cut], capture_output=True, check=True)
+        assert not lab.calls(), cut
+    for cut in [*range(one, len(blocks), 9), len(blocks) - 1]:
+        subprocess.run(argv, input=program + blocks[:cut], capture_output=True, check=True)
+        assert lab.calls() == [ledger.token(RUN_ID, first.attempt)], cut
+
+
+# --- submit.sh -------------------------------------------------------------------------
+
+
+def test_a_submission_is_recorded_and_answered(lab: Lab) -> None:
+    order = lab.order(f"{WEIRD}/deep er/qsub.0", needs="in put\nnot STOP\n../qsub.0")
+    other = lab.order(f"{WEIRD}/qsub.0")
+    (lab.twin / WEIRD / "deep er" / "in put").touch()
+    found = lab.submit(order, other)
+    assert list(found) == [order.attempt, other.attempt]
+    assert found == {order.attempt: Accepted(JobID("1")), other.attempt: Accepted(JobID("2"))}
+    assert (lab.fake / "jobs" / "1" / "cwd").read_text() == f"{lab.twin}/{WEIRD}/deep er\n"
+    assert lab.jobs() and set(lab.jobs()) == {
+        ledger.token(RUN_ID, o.attempt) for o in (order, other)
+    }
+    said = f"key {WEIRD}/deep er/qsub.0\nran 0\nnode07 says hello\n\naccepted 1\nend\n"
+    assert lab.entry(order) == said
+
+
+def test_the_run_folder_itself_can_hold_a_job(lab: Lab) -> None:
+    order = lab.order("qsub.top", needs="qsub.top")
+    assert lab.submit(order) == {order.attempt: Accepted(JobID("1"))}
+    assert (lab.fake / "jobs" / "1" / "cwd").read_text() == f"{lab.twin}/.\n".replace("/.", "")
+
+
+def test_an_attempt_is_submitted_once_and_the_next_is_another(lab: Lab) -> None:
+    assert lab.submit(lab.order()) == {ONE: Accepted(JobID("1"))}
+    assert lab.submit(lab.order()) == {ONE: None}
+    assert lab.submit(lab.order(n=2)) == {Attempt(ONE.key, 2): Accepted(JobID("2"))}
+    assert len(lab.calls()) == 2
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_claim_is_won_once_by_many_loops_at_once(name: str, tmp_path: Path) -> None:
+    lab = Lab(tmp_path, SHELLS[name])
+    orders = [lab.order(f"m{i}/qsub.0") for i in range(3)]
+    links = [ShellLink(SHELLS[name], lab.bin) for _ in range(20)]
+
+    def loop(link: ShellLink) -> dict[Attempt, object]:
+        mixed = random.sample(orders, 3)
+        args = [str(lab.twin), RUN_ID, "60", "60"]
+        by_name = {ledger.record_name(o.attempt): o.attempt for o in orders}
+        words = [
+            ledger.block(o, lab.batch.submit_command("", ledger.token(RUN_ID, o.attempt)))
+            for o in mixed
+        ]
+        return dict(ledger.submit_answers(call(link, "submit", args, words), by_name, lab.batch))
+
+    with ThreadPoolExecutor(len(links)) as pool:
+        told = list(pool.map(loop, links))
+    assert Counter(lab.calls()) == Counter(ledger.token(RUN_ID, o.attempt) for o in orders)
+    for order in orders:
+        answers = [one[order.attempt] for one in told]
+        assert sum(isinstance(answer, Accepted) for answer in answers) == 1
+        assert answers.count(None) == 19
+
+
+def test_demands_are_checked_where_files_are_made(lab: Lab) -> None:
+    order = lab.order(needs="a b\nnot STOP")
+    assert lab.submit(order) == {ONE: NotRun("m/a b changed meanwhile")}
+    (lab.twin / "m" / "a b").touch()
+    (lab.twin / "m" / "STOP").touch()
+    second = lab.order(n=2, needs="a b\nnot STOP")
+    assert lab.submit(second) == {second.attempt: NotRun("not m/STOP changed meanwhile")}
+    assert lab.submit(second) == {second.attempt: None}, "an unmet attempt is spent"
+    (lab.twin / "m" / "STOP").unlink()
+    third = lab.order(n=3, needs="a b\nnot STOP")
+    assert lab.submit(third) == {third.attempt: Accepted(JobID("1"))}
+
+
+def test_one_jobs_demands_are_not_the_nexts(lab: Lab) -> None:
+    first, second = lab.order("m/qsub.0", needs="nowhere"), lab.order("m/qsub.1")
+    assert list(lab.submit(first, second).values())[1] == Accepted(JobID("1"))
+
+
+def test_a_marker_that_is_there_before(lab: Lab) -> None:
+    order = lab.order()
+    marker = lab.twin / "m" / "qsub.finished.0"
+    marker.touch()
+    assert lab.submit(order) == {ONE: Marked()}
+    assert marker.exists() and not lab.calls()
+    again = lab.order(n=2, again=True)
+    assert lab.submit(again) == {again.attempt: Accepted(JobID("1"))}
+    assert not marker.exists(), "an earlier attempt's marker is gone before the next one runs"
+
+
+def test_a_marker_is_kept_where_the_demands_are_not_met(lab: Lab) -> None:
+    marker = lab.twin / "m" / "qsub.finished.0"
+    order = lab.order(again=True, needs="nowhere")
+    marker.touch()
+    assert list(map(type, lab.submit(order).values())) == [NotRun]
+    assert marker.exists()
+
+
+def test_a_script_that_is_not_ours(lab: Lab) -> None:
+    order = lab.order()
+    (lab.twin / "m" / "qsub.0").write_bytes(b"another\n")
+    assert lab.submit(order) == {ONE: Differs()}
+    (lab.twin / "m" / "qsub.0").unlink()
+    assert lab.submit(order) == {ONE: Differs()}
+    assert lab.entry(order) is None and not lab.calls()
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("refuse", Refused), ("odd", Unclear)])
+def test_what_the_batch_system_says_is_kept(lab: Lab, mode: str, kind: type) -> None:
+    lab.mode(mode)
+    order = lab.order()
+    (answer,) = lab.submit(order).values()
+    assert isinstance(answer, kind)
+    assert (lab.entry(order) or "").startswith("key m/qsub.0\nran 1\n")
+    assert lab.cluster.recover([ONE]) == {ONE: answer}
+
+
+def test_a_submit_command_that_is_missing_is_said(lab: Lab) -> None:
+    (lab.bin / "qsub").unlink()
+    (answer,) = lab.submit(lab.order()).values()
+    assert isinstance(answer, Unclear) and "127" in answer.words
+
+
+DATE = """#!/bin/sh
+n=$(cat "$0.n" 2>/dev/null || echo 1)
+echo $((n + 1)) >"$0.n"
+sed -n "${n}p" "$0.says"
+"""
+
+
+@pytest.mark.parametrize(
+    ("clock", "claimed"),
+    [
+        ("1000 1061", False),
+        ("1000 999", False),
+        ("1000 -", False),
+        ("1000 1060 1061", True),
+        ("1000 1010 999", True),
+        ("1000 1010 -", True),
+    ],
+)
+def test_a_loop_that_wakes_up_late_does_nothing(lab: Lab, clock: str, claimed: bool) -> None:
+    lab.program("date", DATE)
+    (lab.bin / "date.says").write_text(clock.replace(" ", "\n").replace("-", "") + "\n")
+    order = lab.order()
+    assert lab.submit(order) == {ONE: NotRun("the loop's time was over")}
+    assert not lab.calls()
+    assert lab.entry(order) == ("key m/qsub.0\nlate\nend\n" if claimed else None)
+
+
+def test_the_time_is_asked_before_each_submission(lab: Lab) -> None:
+    lab.program("date", DATE)
+    (lab.bin / "date.says").write_text("1000\n1000\n1000\n1059\n1061\n1061\n1061\n")
+    orders = [lab.order(f"m/qsub.{i}") for i in range(3)]
+    kinds = [type(answer) for answer in lab.submit(*orders).values()]
+    assert kinds == [Accepted, NotRun, NotRun]
+
+
+def test_a_record_that_cannot_be_written(lab: Lab) -> None:
+    lab.record.rmdir()
+    lab.record.write_text("a file in the folder's place")
+    order = lab.order()
+    (answer,) = lab.submit(order).values()
+    assert isinstance(answer, NotRun) and "cannot be written" in answer.why
+    assert not lab.calls()
+
+
+def test_a_twin_that_is_not_ours(lab: Lab) -> None:
+    order = lab.order()
+    lab.put_id("r-12")
+    acts: list[Callable[[], object]] = [
+        lambda: lab.submit(order),
+        lambda: lab.cluster.look([]),
+        lambda: lab.cluster.recover([ONE]),
+    ]
+    for act in acts:
+        with pytest.raises(TwinLost, match="belongs to another run"):
+            act()
+    (lab.twin / ".jobmon" / "run").unlink()
+    with pytest.raises(TwinLost, match="another run"):
+        lab.submit(order)
+    lab.twin.rename(lab.top / "away")
+    acts = [
+        lambda: lab.submit(order),
+        lambda: lab.cluster.look([]),
+        lab.cluster.records,
+    ]
+    for act in acts:
+        with pytest.raises(TwinLost, match="is missing"):
+            act()
+    assert not lab.calls()
+
+
+@pytest.mark.parametrize("hangup", [False, True])
+def test_the_one_at_home_leaves_while_qsub_is_at_work(lab: Lab, hangup: bool) -> None:
+    """Its answer is recorded all the same; nothing more is begun."""
+    lab.mode("slow")
+    orders = [lab.order("m/qsub.0"), lab.order("m/qsub.1"), lab.order("m/qsub.2")]
+    program, blocks = lab.submit_input(*orders)
+    with subprocess.Popen(
+        lab.argv(program),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(program + blocks)
+        process.stdin.close()
+        until(lab.calls)
+        process.stdout.close()
+        if hangup:
+            os.killpg(process.pid, signal.SIGHUP)
+        process.wait(30)
+    assert (lab.entry(orders[0]) or "").endswith("accepted 1\nend\n")
+    assert lab.entry(orders[2]) is None
+    assert len(lab.calls()) == 1
+    assert lab.cluster.recover([o.attempt for o in orders]) == {
+        orders[0].attempt: Accepted(JobID("1")),
+        orders[1].attempt: ledger.GIVEN_UP,
+        orders[2].attempt: ledger.GIVEN_UP,
+    }
+
+
+def test_a_submit_command_that_hangs_is_ended(lab: Lab) -> None:
+    lab.program("qsub", "#!/bin/sh\nsleep 60\n")
+    order = lab.order()
+    by_name = {ledger.record_name(ONE): ONE}
+    words = ledger.block(order, [str(lab.bin / "qsub")])
+    began = time.monotonic()
+    lines = call(lab.link, "submit", [str(lab.twin), RUN_ID, "60", "1"], [words])
+    ((_, answer),) = ledger.submit_answers(lines, by_name, lab.batch)
+    assert isinstance(answer, Unclear)
+    assert time.monotonic() - began < 30
+    assert "end" in (lab.entry(order) or "")
+
+
+# --- the shell itself ------------------------------------------------------------------
+
+
+def test_the_program_is_one_brace_group(plain: Lab) -> None:
+    for proc in ("ask", "submit", "recover", "twin", "probe"):
+        text = frame(proc, ["a b", "'"], "jmX").decode()
+        assert text.startswith("{ ") and text.endswith("; exit; }\n")
+        for name in SHELLS:
+            subprocess.run([*SHELLS[name], "-n", "-c", text], check=True)
