@@ -11,9 +11,11 @@ from typing import Any
 from jobmon.cluster.base import Link
 from jobmon.cluster.batch import batch
 from jobmon.cluster.cluster import Cluster
+from jobmon.cluster.copying import Copy
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import Ask
-from jobmon.cluster.transfer import Copy, Rsync, Same, Transfer
+from jobmon.cluster.rsync import Rsync
+from jobmon.cluster.transfer import Same, Transfer
 from jobmon.cycle.state import Clock, Know
 from jobmon.run import owner
 from jobmon.run.journal import Journal
@@ -35,8 +37,7 @@ class Opened:
 def link_to(settings: Settings, ask: Ask) -> Link:
     """The connection that the settings name, not opened yet. Raises LoginFailed."""
     return connect(
-        settings.remote,
-        user=settings.user,
+        settings.target,
         ssh=settings.ssh,
         ssh_config=settings.ssh_config,
         ask=ask,
@@ -45,7 +46,7 @@ def link_to(settings: Settings, ask: Ask) -> Link:
 
 def transfer_for(settings: Settings, link: Link, run: Path, twin: str) -> Transfer:
     """How files travel between the run folder and its twin."""
-    if settings.remote != "local":
+    if settings.target is not None:
         return Rsync(link, run, twin, OURS)
     return Same() if Path(twin) == run else Copy(run, Path(twin), OURS)
 

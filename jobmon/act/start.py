@@ -25,7 +25,7 @@ from jobmon.cluster.base import ClusterError, Link, LoginFailed, TwinLost, call
 from jobmon.cluster.cluster import twin_trouble
 from jobmon.cluster.links.login import Ask
 from jobmon.cluster.probe import Probe, answering, probe, silence
-from jobmon.core.model import Event, Kind
+from jobmon.core.model import Event, Kind, Life
 from jobmon.core.rows import rows
 from jobmon.cycle import begin
 from jobmon.cycle.loop import Loop
@@ -170,7 +170,7 @@ def _identify(
     say: Callable[[str], None],
 ) -> Identity:
     """What makes this run this run, as the cluster tells it. Raises UsageError, ClusterError."""
-    local = settings.remote == "local"
+    local = settings.target is None
     link.open()
     found = probe(link, systems=settings.scheduler == "auto")
     if not local and settings.rdir is None:
@@ -194,7 +194,7 @@ def _identify(
 
 
 def _scheduler(settings: Settings, link: Link, found: Probe, say: Callable[[str], None]) -> str:
-    local = settings.remote == "local"
+    local = settings.target is None
     if settings.scheduler == "local" and not local:
         raise UsageError(
             "--scheduler local is this machine's own queue; it goes with --remote local"
@@ -276,13 +276,19 @@ def _turn(
     know = work.know
 
     def begun() -> None:
-        marked = sum(1 for job in know.jobs.values() if job.life == "finished" and not job.n)
+        marked = sum(1 for job in know.jobs.values() if job.life == Life.FINISHED and not job.n)
         if marked:
             say(f"{marked} jobs have their marker already and count as finished")
         ready(OK)
 
+    finished = sum(1 for job in know.jobs.values() if job.life == Life.FINISHED)
+
     def tell(event: Event) -> None:
+        nonlocal finished
         words = _words(event)
+        if event.kind == Kind.FINISHED:
+            finished += 1
+            words += f" ({finished} of {len(know.jobs)})"
         if words:
             log.info("%s", words)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import MappingProxyType
 
 from jobmon.cluster import ledger
 from jobmon.cluster.base import Batch, Link, LookFailed, TwinLost, call
@@ -44,7 +46,7 @@ class _Asked:
     outputs: list[tuple[int, str, str]] = field(default_factory=list)
     there: set[str] = field(default_factory=set)
     stats: dict[str, Stat] = field(default_factory=dict)
-    tails: list[str] = field(default_factory=list)
+    tails: dict[str, str] = field(default_factory=dict)
 
 
 class Cluster:
@@ -125,15 +127,23 @@ class Cluster:
 
     def confirm(self, gone: Sequence[Gone]) -> dict[Key, Verdict]:
         """What became of jobs that left the listing; their markers are looked at after that."""
-        verdicts = {}
+        commands = [self.batch.confirm_commands(job.jobid) for job in gone]
+        tails: dict[str, list[str]] = {}
         for job in gone:
-            commands = self.batch.confirm_commands(job.jobid)
-            asked = self._ask(commands, [job.marker], tails=job.error_ends)
-            verdict = self.batch.verdict(job.jobid, asked.outputs)
+            tails.setdefault(posixpath.dirname(job.marker), []).extend(job.error_ends)
+        asked = self._ask(
+            [command for mine in commands for command in mine],
+            [job.marker for job in gone],
+            tails=tails,
+        )
+        outputs = iter(asked.outputs)
+        verdicts = {}
+        for job, mine in zip(gone, commands, strict=True):
+            verdict = self.batch.verdict(job.jobid, list(islice(outputs, len(mine))))
             verdicts[job.key] = replace(
                 verdict,
                 finished=job.marker in asked.there,
-                reason=_with_errors(verdict.reason, asked.tails),
+                reason=_with_errors(verdict.reason, job, asked.tails),
             )
         return verdicts
 
@@ -170,7 +180,7 @@ class Cluster:
         commands: Sequence[Sequence[str]],
         files: Iterable[str] = (),
         stats: Sequence[str] = (),
-        tails: Sequence[str] = (),
+        tails: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> _Asked:
         wanted = sorted(set(files), key=posixpath.split)
         asked = _Asked()
@@ -189,7 +199,7 @@ class Cluster:
                     size, mtime, path = rest.split(" ", 2)
                     asked.stats[path] = Stat(int(size), int(mtime))
                 case "tail":
-                    asked.tails.append(ledger.said(lines))
+                    asked.tails[posixpath.normpath(rest)] = ledger.said(lines)
                 case "whole":
                     whole = True
         if not whole or len(asked.outputs) != len(commands):
@@ -222,7 +232,7 @@ def _requests(
     commands: Sequence[Sequence[str]],
     wanted: Sequence[str],
     stats: Sequence[str],
-    tails: Sequence[str],
+    tails: Mapping[str, Sequence[str]],
 ) -> Iterator[bytes]:
     lines: list[str] = []
     for command in commands:
@@ -234,9 +244,9 @@ def _requests(
         if folder != entered:
             entered = folder
             lines.append(f"d {folder or '.'}")
+            lines += [f"e {end}" for end in tails.get(folder, ())]
         lines.append(f"f {name}")
     lines += [f"s {path}" for path in stats]
-    lines += [f"e {end}" for end in tails]
     yield "\n".join([*lines, "q\n"]).encode("utf-8", "surrogateescape")
 
 
@@ -251,10 +261,19 @@ def _output(lines: Iterator[bytes]) -> tuple[int, str, str]:
     raise LookFailed("half an answer of a command")
 
 
-def _with_errors(reason: Reason | None, tails: Sequence[str]) -> Reason | None:
-    last = next((line for tail in tails for line in reversed(tail.split("\n")) if line.strip()), "")
+def _with_errors(reason: Reason | None, job: Gone, tails: Mapping[str, str]) -> Reason | None:
+    """The reason with the last line that the job wrote, the likeliest file first."""
+    folder = posixpath.dirname(job.marker)
+    texts = [
+        text
+        for end in job.error_ends
+        for path, text in tails.items()
+        if posixpath.dirname(path) == folder and path.endswith(end)
+    ]
+    last = next((line for text in texts for line in reversed(text.split("\n")) if line.strip()), "")
     if not last:
         return reason
+    words = f"last words: {printable(last[-200:])}"
     if reason is None:
-        return Reason(Cause.FORGOTTEN, f"last words: {printable(last[-200:])}")
-    return replace(reason, words=f"{reason.words}; last words: {printable(last[-200:])}")
+        return Reason(Cause.FORGOTTEN, words)
+    return replace(reason, words=f"{reason.words}; {words}")

@@ -3,7 +3,8 @@
 The evidence (design, section 5). Finished: the marker. Failed: absent from two whole looks a
 grace apart, and a positive denial of that very ID, and the marker still absent after that.
 Silence is no denial; none in ``PATIENCE`` seconds makes the job unclear. The questions to the
-cluster are asked between ``suspect`` and ``settle``, not in here.
+cluster are asked between ``suspect`` and ``settle``, not in here; a question that got no answer
+leaves no verdict, and nothing follows from that.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def _judge(
             return Kind.KILLED, "deleted by jobmon kill"
         return Kind.FAILED, words(verdict.reason)
     doubt = doubts.get(job.key)
-    if doubt is not None and job.life in ALIVE and now - doubt.since >= PATIENCE:
+    if doubt is None or verdict is None or job.life not in ALIVE:
+        return None, ""
+    if now - doubt.since >= PATIENCE:
         return Kind.UNCLEAR, "left the listing, and the batch system does not say how"
     return None, ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 
 from jobmon.cluster.cluster import Cluster, Gone
@@ -71,10 +72,10 @@ def import_old(know: Know) -> None:
     lines = oldlist.read_old_quelist(
         text, path, know.paths.run, lambda tail: (know.paths.run / tail).exists()
     )
-    rows = text.split("\n")
     events: list[Event] = []
     for line in lines:
-        row = next(i for i, row in enumerate(rows, 1) if f"/{line.key}" in row)
+        there = re.search(rf"/{re.escape(line.key)}(\s|$)", text, re.MULTILINE)
+        row = text.count("\n", 0, there.start()) + 1 if there else 1
         events += _imported(know, line, row)
     know.record(events)
     log.info("%d jobs were taken over from the quelist of the older loop", len(lines))

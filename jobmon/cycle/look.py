@@ -35,6 +35,7 @@ class Looker:
         self._know = know
         self._cluster = cluster
         self._turn: Iterator[str] = iter(())
+        self._asked: dict[Key, float] = {}  # when a job's fate was last asked for
 
     def look(self, *, whole: bool = False) -> Seen:
         """Recover what was not heard, look, and journal what is proven. Raises ClusterError."""
@@ -100,7 +101,10 @@ class Looker:
         know.doubts = settle.suspect(ours, seen, names.marker, know.doubts, now)
         ripe = settle.ripe(know.doubts, know.killing, know.settings.grace, now)
         lost = [j.key for j in ours if j.life == Life.UNCLEAR and j.jobid not in seen.queue]
-        verdicts = self._confirm([*ripe, *lost][:AT_ONCE])
+        due = sorted([*ripe, *lost], key=lambda key: self._asked.get(key, 0.0))[:AT_ONCE]
+        self._asked = {key: self._asked.get(key, 0.0) for key in know.in_system}
+        self._asked.update(dict.fromkeys(due, now))
+        verdicts = self._confirm(due)
         marked = filter(None, map(names.marker_key, seen.files))
         judged = dict.fromkeys([*know.in_system, *(key for key in marked if key in know.jobs)])
         know.record(

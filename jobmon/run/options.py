@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,39 +21,14 @@ from pydantic import (
     model_validator,
 )
 
+from jobmon.core.address import Remote, parse_remote
 from jobmon.run.script import PLACEHOLDERS
 from jobmon.run.usage import UsageError
 
-_REMOTE = re.compile(
-    r"(?:(?P<user>[^\s/:-][^\s/:]*)@)?(?P<host>[^\s@:/\[\]-][^\s@:/\[\]]*|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])"
-    r"(?::(?P<port>[0-9]{1,5}))?"
-)
+LOCAL = "local"
+"""The ``remote`` that is this machine."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """A host to log in to, as far as the person named it."""
-
-    user: str | None
-    host: str
-    port: int | None
-
-    def __str__(self) -> str:
-        user = f"{self.user}@" if self.user else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{user}{host}" + (f":{self.port}" if self.port else "")
-
-
-def parse_remote(text: str) -> Remote | None:
-    """Read ``[user@]host[:port]``; None for ``local``. Raises ValueError for anything else."""
-    if text == "local":
-        return None
-    match = _REMOTE.fullmatch(text)
-    port = int(match["port"]) if match and match["port"] else None
-    if not match or (port is not None and not 0 < port < 65536):
-        raise ValueError(f"{text!r} is no host")
-    return Remote(match["user"], match["host"].strip("[]"), port)
 
 
 def _one_line(text: str) -> str:
@@ -64,7 +38,8 @@ def _one_line(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    parse_remote(text)
+    if text != LOCAL:
+        parse_remote(text)
     return text
 
 
@@ -150,7 +125,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_user(self) -> Settings:
-        named = parse_remote(self.remote)
+        named = None if self.remote == LOCAL else parse_remote(self.remote)
         if named and named.user and self.user and named.user != self.user:
             raise ValueError(f"user {self.user} contradicts remote {self.remote}; give one of them")
         return self
@@ -158,8 +133,10 @@ class Settings(BaseModel):
     @property
     def target(self) -> Remote | None:
         """Where to log in, the user's name from either setting; None for this machine."""
+        if self.remote == LOCAL:
+            return None
         named = parse_remote(self.remote)
-        return named and Remote(named.user or self.user, named.host, named.port)
+        return Remote(named.host, named.user or self.user, named.port)
 
 
 PATHS = frozenset({"qsubheader", "ssh_config"})

@@ -7,6 +7,7 @@ are read by ``yaml.compose``: plain values only, nothing is ever constructed fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -15,20 +16,19 @@ from typing import Any
 
 import yaml
 
+from jobmon.core.address import parse_remote
 from jobmon.run.atomic import write_atomically
-from jobmon.run.options import PATHS, Remote, Settings, build, folder_there, parse_remote
+from jobmon.run.options import LOCAL, PATHS, Settings, build, folder_there
 from jobmon.run.usage import UsageError
 
 __all__ = [
     "Identity",
-    "Remote",
     "Settings",
     "UsageError",
     "check_flags",
     "header_text",
     "load",
     "merge",
-    "parse_remote",
     "read_run_file",
     "resume",
     "write_run_file",
@@ -52,6 +52,18 @@ class Identity:
     where: str
     scheduler: str
     rdir: str
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text with YAML's rarer line breaks in quotes; read back bare, they turn to spaces."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if re.search("[\x85\u2028\u2029]", text) else None
+    ),
+)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -98,8 +110,8 @@ def write_run_file(path: Path, settings: Settings, identity: Identity) -> None:
         if value is not None and value not in ([], {})
     }
     values["run"] = asdict(identity)
-    text = _HEAD + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10**6)
-    write_atomically(path, text, 0o600)  # placeholders may be nobody else's business
+    text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+    write_atomically(path, _HEAD + text, 0o600)  # placeholders may be nobody else's business
 
 
 def merge(
@@ -183,13 +195,13 @@ def _given(flags: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 def _same_place(remote: str, settings: Settings, identity: Identity) -> bool:
     """Whether ``remote`` names the run's account: by what it resolved to, or as at the start."""
+    started = settings.target
+    if remote == LOCAL or started is None:
+        return remote == LOCAL and started is None
     try:
         named = parse_remote(remote)
     except ValueError:
         return False
-    started = settings.target
-    if named is None or started is None:
-        return named is started
     account, _, host = identity.where.rpartition("@")
     return (
         named.user in {None, account, started.user}

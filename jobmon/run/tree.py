@@ -19,6 +19,7 @@ from jobmon.run import names
 from jobmon.run.synced import Stamp, Synced
 
 OURS = (
+    ".*~",  # a file that was being written when the machine went down
     ".jobmon",
     "jobmon.yaml",
     "jobmon.log",

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobmon.cluster.base import LoginFailed
+from jobmon.core.address import Remote, parse_remote
 from jobmon.core.text import printable
 
 KEEPALIVE = 15
@@ -29,15 +30,6 @@ _SWITCHES = {
     "password": "passwordauthentication",
 }
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """``[user@]host[:port]`` taken apart; the host may be an alias of the configuration."""
-
-    host: str
-    user: str | None = None
-    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +62,6 @@ class Host:
         return f"{self.user}@{self.name}"
 
 
-def parse_remote(text: str) -> Remote:
-    """Take ``[user@]host[:port]`` apart, IPv6 as ``[::1]:22``. Raises LoginFailed."""
-    plain = text.removeprefix("ssh://").rstrip("/") if text.startswith("ssh://") else text
-    user, at, rest = plain.rpartition("@")
-    found = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?|([^:\[\]]+)(?::(\d+))?|([0-9A-Fa-f:.%]+)", rest)
-    host = found and (found[1] or found[3] or found[5])
-    port = int(found[2] or found[4] or 0) if found else 0
-    strange = re.search(r"[\s\0-\x1f\x7f'\"`$\\;&<>|(){}]", plain)
-    if not host or strange or plain.startswith("-") or host.startswith("-") or (at and not user):
-        raise LoginFailed(f"{printable(text)!r} is no [user@]host[:port]")
-    if port > 65535:
-        raise LoginFailed(f"{printable(text)!r}: a port is at most 65535")
-    return Remote(host, user or None, port or None)
-
-
 def resolve(remote: Remote, config: Path | None) -> Host:
     """What the configuration (``config``, or the person's own) says of a host.
 
@@ -101,7 +78,11 @@ def gateway(host: Host, config: Path | None) -> Host | None:
     if not host.jump:
         return None
     *before, last = host.jump.split(",")
-    found = resolve(parse_remote(last), config)
+    try:
+        named = parse_remote(last)
+    except ValueError as error:
+        raise LoginFailed(f"{host.name}: ProxyJump: {error}") from None
+    found = resolve(named, config)
     if (found.hostname, found.port) == (host.hostname, host.port):
         return None  # 'Host *' with a ProxyJump means the jump host as well
     return replace(found, jump=",".join(before), proxy=None) if before else found

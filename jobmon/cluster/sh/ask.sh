@@ -28,7 +28,7 @@ size_and_time() {
 last_lines() {
     for file in "./$folder"/*"$1"; do
         [ -s "$file" ] || continue
-        printf '%s tail\n' "$token"
+        printf '%s tail %s\n' "$token" "${file#./}"
         tail -c 4000 "$file" 2>/dev/null | tail -n 20
         printf '\n%s said\n' "$token"
     done

@@ -1,0 +1,146 @@
+"""Files travel by rsync, through whatever link there is.
+
+Flags are those that rsync 3 and macOS's own rsync both have; rsync refuses names that lead out.
+It is given no path to quote: here it runs in the run folder, and over there its ``sh`` first
+enters the twin, whose name travels as octal numbers past any login shell. What that shell prints
+unasked is dropped up to a mark (``clean.py``), since rsync would take it for its protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from jobmon.cluster.base import ClusterError, ConnectionLost, Link
+from jobmon.cluster.transfer import MAX_SIZE, Brought, Wanted, rules
+from jobmon.core.text import printable
+
+LOST = {5, 10, 12, 30, 35, 255}  # rsync's exit codes for a connection that failed or hung
+PARTLY = {23, 24}  # some files could not be read, or vanished meanwhile
+
+_CAME = "came:"  # before each name, as rsync says other things on stdout too
+
+
+class Rsync:
+    """rsync over a link."""
+
+    def __init__(self, link: Link, run: Path, twin: str, ours: Sequence[str]) -> None:
+        self._link = link
+        self._run = run
+        self._twin = twin
+        self._ours = ours
+        self._pulling: subprocess.Popen[bytes] | None = None
+        self._stopped = threading.Event()
+
+    def push_tree(self, ours: Sequence[str]) -> None:
+        excludes = [f"--exclude=/{pattern}" for pattern in ours]
+        self._push(["-rlpt", *excludes], None)
+
+    def push(self, files: Sequence[str]) -> None:
+        self._push(["-lpt", "--from0", "--files-from=-"], _names(files))
+
+    def _push(self, flags: list[str], names: bytes | None) -> None:
+        """What did not get there must not count as pushed: a job would run without it."""
+        _, trouble = self._rsync(flags, "./", names, up=True)
+        if trouble:
+            raise ClusterError(f"not all was pushed to {self._link.where}: {trouble}")
+
+    def pull(self, wanted: Wanted) -> Brought:
+        limit = [] if wanted.results else [f"--max-size={MAX_SIZE}"]
+        with tempfile.NamedTemporaryFile(prefix="jobmon") as filters:
+            for rule in rules(wanted, self._ours):
+                # --from0 holds for the lines of this file too
+                filters.write(os.fsencode(f"{'+' if rule.include else '-'} {rule.pattern}\0"))
+            filters.flush()
+            names, trouble = self._rsync(
+                [
+                    *["-rt", "--from0", "--files-from=-", f"--out-format={_CAME}%n", *limit],
+                    f"--filter=merge {filters.name}",
+                ],
+                "./",
+                _names(f"{folder}/" if folder else "" for folder in wanted.folders),
+                up=False,
+            )
+        came = _CAME.encode()
+        lines = (line for line in names.split(b"\n") if line.startswith(came))
+        found = (_unescape(line.removeprefix(came)) for line in lines)
+        return Brought(tuple(name for name in found if not name.endswith("/")), trouble)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        process = self._pulling
+        if process is not None:
+            _end(process)
+
+    def _rsync(
+        self, flags: list[str], here: str, names: bytes | None, *, up: bool
+    ) -> tuple[bytes, str]:
+        shell = self._link.rsync_shell()
+        if shell is None:
+            raise ValueError("this link has no rsync shell; use Copy")
+        words, host = shell
+        octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(self._twin))
+        mark = "jm" + secrets.token_hex(8)
+        enter = f'cd "$(printf "{octal}")" && printf %s {mark} && exec rsync "$@"'
+        there = f"exec /bin/sh -c '{enter}' rsync"
+        command = ["rsync", "--timeout=60", *flags, f"--rsync-path={there}"]
+        clean = [sys.executable, "-S", "-E", str(Path(__file__).with_name("clean.py")), mark]
+        command += ["-e", shlex.join([*clean, *words])]
+        command += [here, f"{host}./"] if up else [f"{host}./", here]
+        try:
+            with subprocess.Popen(
+                command,
+                cwd=self._run,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process:
+                if not up:
+                    self._pulling = process
+                if self._stopped.is_set():
+                    _end(process)
+                out, err = process.communicate(names)
+        except FileNotFoundError:
+            raise ClusterError("rsync is not installed on this machine; install it") from None
+        finally:
+            self._pulling = None
+        return out, self._judge(process.returncode, err)
+
+    def _judge(self, code: int, err: bytes) -> str:
+        said = printable(err[-600:])
+        if code == 0:
+            return ""
+        if code in PARTLY:
+            return said
+        if code in LOST or code < 0 or code == 20:
+            raise ConnectionLost(f"rsync with {self._link.where} broke off ({code}): {said}")
+        raise ClusterError(f"rsync with {self._link.where} failed ({code}): {said}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End rsync with its remote shell, which would hold the pipes open."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def _names(files: Iterable[str]) -> bytes:
+    """Names for --files-from; without ``./`` one that begins with # or ; would be a comment."""
+    return b"".join(b"./" + os.fsencode(name) + b"\0" for name in files)
+
+
+def _unescape(raw: bytes) -> str:
+    """A name as rsync prints it: bytes it thinks unprintable come as ``\\#ooo``."""
+    plain = re.sub(rb"\\#([0-7]{3})", lambda found: bytes([int(found[1], 8)]), raw)
+    return os.fsdecode(plain)
