@@ -258,6 +258,23 @@ def test_quelist_may_be_reordered_and_nothing_else(project: Path) -> None:
     agree(run)
 
 
+def test_a_quelist_edited_while_nobody_looks(project: Path) -> None:
+    for name in "abc":
+        put(project / "init", f"{name}/qsub.0")
+    jobmon("--ldir", project, "--maxqsub=1", "--once", code=1)
+    run = only_run(project)
+    head, *lines = (run / "quelist").read_text().splitlines()
+    (run / "quelist").write_text("\n".join([head, lines[0], lines[2], lines[1]]) + "\n")
+    jobmon("--ldir", run, "--maxqsub=1", code=0)
+    started = [line.split(" ")[2] for line in events(run) if line.split(" ")[1] == "started"]
+    assert started == ["a/qsub.0", "c/qsub.0", "b/qsub.0"]
+    edited = (run / "quelist").read_text().replace("finished@", "failed@")
+    (run / "quelist").write_text(edited)
+    jobmon("--ldir", run, code=0)
+    assert [p.read_text() for p in run.glob("quelist.rejected.*")] == [edited]
+    agree(run)
+
+
 def test_with_the_quelist_renamed_away_the_next_start_is_afresh(project: Path) -> None:
     put(project / "init", "done/qsub.0")
     put(project / "init", "runs/qsub.0", "echo x >> started.0; sleep 6")

@@ -10,6 +10,7 @@ from jobmon.cluster.cluster import Cluster, Gone
 from jobmon.cluster.ledger import Entry
 from jobmon.core.model import Accepted, Event, JobID, Key, Kind, Unclear
 from jobmon.cycle.state import Know
+from jobmon.cycle.survey import take_order
 from jobmon.run import names, oldlist, views
 from jobmon.run.journal import Journal
 from jobmon.run.names import BadFile
@@ -44,17 +45,8 @@ def set_aside(paths: Paths, journal: Journal, when: str) -> Journal:
 def restore_order(know: Know) -> None:
     """Take the order of submission from the quelist, which a person may have reordered."""
     path = know.paths.quelist
-    text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
-    if text and not oldlist.is_old(text):
-        try:
-            keys = [line.key for line in views.read_quelist(text, path)]
-        except BadFile as error:
-            aside = path.with_name(f"quelist.rejected.{know.clock.wall():%Y%m%d_%H%M%S}")
-            path.rename(aside)
-            log.warning("%s; it is kept as %s and drawn again", error, aside.name)
-            return
-        known = [key for key in keys if key in know.order]
-        know.order = dict.fromkeys([*known, *know.order])
+    if path.exists() and not oldlist.is_old(path.read_text("utf-8", "surrogateescape")):
+        take_order(know)
 
 
 def trust_results(know: Know) -> None:

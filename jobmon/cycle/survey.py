@@ -68,13 +68,19 @@ def _forget(know: Know, found: Found) -> None:
 
 
 def reorder(know: Know) -> None:
-    """Take over the order that a person gave the quelist; keep any other edit aside."""
+    """Take over, or put aside, what a person edited in the quelist since it was drawn."""
     path = know.paths.quelist
     if know.drawn is None or not path.exists() or Stamp.of(path.stat()) == know.drawn:
         return
+    know.drawn = None  # to be drawn again
+    take_order(know)
+
+
+def take_order(know: Know) -> None:
+    """Take the order of submission from the quelist; any other edit is kept aside, and named."""
+    path = know.paths.quelist
     text = path.read_text("utf-8", "surrogateescape")
     order = views.reorder(know.lines(), text)
-    know.drawn = None  # to be drawn again
     if order is not None:
         know.order = dict.fromkeys(order)
         return
