@@ -358,6 +358,21 @@ def test_jobmon_s_own_folder_may_be_lost_in_the_middle(project: Path) -> None:
     agree(run)
 
 
+def test_what_ended_behind_a_kill_9_still_comes_home(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "echo x > result; touch qsub.finished.0; sleep 3")
+    put(project / "init", "n/qsub.0", "sleep 60")
+    with daemon("--ldir", project, log=project.parent / "out") as process:
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until(lambda: count(run, "finished") == 1, what="the end of the first job")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+    (run / "m" / "result").unlink(missing_ok=True)
+    jobmon("--ldir", run, "--once", code=1)
+    assert (run / "m" / "result").read_text() == "x\n"
+    jobmon("kill", "--run", run, code=0)
+
+
 def test_status_json_has_the_promised_shape(project: Path) -> None:
     put(project / "init", "m/qsub.0")
     jobmon("--ldir", project, code=0)

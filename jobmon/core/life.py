@@ -60,6 +60,9 @@ TABLE: Mapping[Life, Mapping[Kind, Life]] = MappingProxyType(
 IN_SYSTEM = frozenset({Life.SUBMITTING, Life.STARTED, Life.RUNNING, Life.UNCLEAR})
 """Lives that keep a place of ``maxqsub``: in the batch system, or perhaps."""
 
+ENDS = frozenset({Kind.FINISHED, Kind.FAILED, Kind.KILLED})
+"""The events after which nothing of an attempt is in the batch system any more."""
+
 OPEN = frozenset({Life.NEW, Life.READY})
 """Lives whose state, as a person is shown it, depends on files."""
 

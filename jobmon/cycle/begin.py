@@ -45,8 +45,9 @@ def set_aside(paths: Paths, journal: Journal, when: str) -> Journal:
 def restore_order(know: Know) -> None:
     """Take the order of submission from the quelist, which a person may have reordered."""
     path = know.paths.quelist
-    if path.exists() and not oldlist.is_old(path.read_text("utf-8", "surrogateescape")):
-        take_order(know)
+    text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+    if text and not oldlist.is_old(text):
+        take_order(know, text)
 
 
 def trust_results(know: Know) -> None:

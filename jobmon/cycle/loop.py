@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from jobmon.cluster.base import ClusterError, LoginFailed, TwinLost
 from jobmon.cluster.cluster import Cluster
 from jobmon.core.life import IN_SYSTEM
-from jobmon.core.model import Event, Life, Standing
+from jobmon.core.model import Event, Life, Mono, Standing
 from jobmon.cycle.hands import Deleter, take_request
 from jobmon.cycle.look import Looker
 from jobmon.cycle.pull import Puller
@@ -53,6 +53,7 @@ class Loop:
     _failures: int = 0
     _refused: bool = False
     _logins: int = 0
+    _idle_since: Mono | None = None
     _said: str = ""
     _looker: Looker = field(init=False)
     _puller: Puller = field(init=False)
@@ -77,7 +78,8 @@ class Loop:
             self.lock.check()
             done = self._try(whole=whole, begun=begun)
             if once and self.answered:
-                self._last_pull()
+                with contextlib.suppress(ClusterError):  # said; it is fetched at the next start
+                    self._puller.finish()
                 break
             if done and not forever and self._settled():
                 break
@@ -150,7 +152,7 @@ class Loop:
             settle_ready(self.know)
             if self._busy():
                 return False
-            self._last_pull()
+            self._puller.finish()
             survey(self.know, whole=True)
             settle_ready(self.know)
         except (ClusterError, JournalError, OSError) as error:
@@ -160,23 +162,26 @@ class Loop:
             self._news()
         return not self._busy()
 
-    def _last_pull(self) -> None:
-        with contextlib.suppress(ClusterError):
-            self._puller.finish()
-
     def _busy(self) -> bool:
-        """Whether a job is in the batch system or will be, or one that ended is still listed."""
+        """Whether a job is in the batch system or will be, or one that ended is still listed.
+
+        For the latter nobody waits longer than the grace: some are listed for ever.
+        """
         know = self.know
         moving = IN_SYSTEM - {Life.UNCLEAR}
-        if know.leaving or any(know.jobs[key].life in moving for key in know.in_system):
-            return True
         barred = know.barred()
-        return any(
+        if any(know.jobs[key].life in moving for key in know.in_system) or any(
             know.jobs[key].life == Life.READY
             and key not in barred
             and know.standing(key) == Standing.CLEAR
             for key in know.order
-        )
+        ):
+            self._idle_since = None
+            return True
+        if self._idle_since is None:
+            self._idle_since = know.clock.now()
+        waited = know.clock.now() - self._idle_since
+        return bool(know.leaving) and waited < know.settings.grace
 
     def _news(self) -> None:
         news, self.know.news = self.know.news, []

@@ -123,6 +123,7 @@ class Puller:
                 stamps.append((name, Stamp.of(path.stat())))
         know.synced.put(stamps)
         know.synced.pull_ended()
+        know.synced.paid(set(job.wanted.folders) - know.unpulled)
         for folder in job.wanted.folders:
             take(know, know.tree.read(folder))
         if stamps:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from dataclasses import dataclass
 
 from jobmon.core.model import Seen
 from jobmon.core.text import printable
 from jobmon.cycle.state import Know
-from jobmon.cycle.survey import reorder
+from jobmon.cycle.survey import reorder, take_order
 from jobmon.run import names, views
 from jobmon.run.atomic import write_atomically
 from jobmon.run.synced import Stamp
@@ -43,8 +45,20 @@ class Recorder:
             return
         if at_once or know.clock.now() >= self._not_before:
             began = time.perf_counter()
-            write_atomically(know.paths.quelist, views.print_quelist(know.lines()))
-            know.drawn = Stamp.of(know.paths.quelist.stat())
+            self._draw_quelist()
             know.save_present()
             self._drawn = events
             self._not_before = know.clock.now() + (time.perf_counter() - began) / SHARE
+
+    def _draw_quelist(self) -> None:
+        """Replace the quelist; an edit that fell into the file while it was replaced counts too."""
+        know = self.know
+        path, before = know.paths.quelist, know.drawn
+        with contextlib.ExitStack() as stack:
+            old = stack.enter_context(path.open("rb")) if path.exists() else None
+            write_atomically(path, views.print_quelist(know.lines()))
+            know.drawn = Stamp.of(path.stat())
+            if old is None or before is None or Stamp.of(os.fstat(old.fileno())) == before:
+                return
+            know.drawn = None
+            take_order(know, old.read().decode("utf-8", "surrogateescape"))

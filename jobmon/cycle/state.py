@@ -74,6 +74,9 @@ class Know:
         for event in events:
             before = after.get(event.key) or self.jobs.get(event.key) or Job(event.key)
             after[event.key] = life.step(before, event)
+        ended = {job_folder(event.key) for event in events if event.kind in life.ENDS}
+        if ended:
+            self.synced.owe(ended)  # before it is told: what it made must come home
         self.journal.append(events)
         for event in events:
             if views.lists(event):
@@ -89,6 +92,7 @@ class Know:
                 self.order.setdefault(event.key)
         for key, job in life.fold(events).items():
             self._take(key, job)
+        self.unpulled = self.synced.owed()
 
     def _take(self, key: Key, job: Job) -> None:
         self.jobs[key] = job

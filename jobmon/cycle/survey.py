@@ -73,18 +73,16 @@ def reorder(know: Know) -> None:
     if know.drawn is None or not path.exists() or Stamp.of(path.stat()) == know.drawn:
         return
     know.drawn = None  # to be drawn again
-    take_order(know)
+    take_order(know, path.read_text("utf-8", "surrogateescape"))
 
 
-def take_order(know: Know) -> None:
-    """Take the order of submission from the quelist; any other edit is kept aside, and named."""
-    path = know.paths.quelist
-    text = path.read_text("utf-8", "surrogateescape")
+def take_order(know: Know, text: str) -> None:
+    """Take the order of submission from a quelist; any other edit is kept aside, and named."""
     order = views.reorder(know.lines(), text)
     if order is not None:
         know.order = dict.fromkeys(order)
         return
-    aside = path.with_name(f"quelist.rejected.{know.clock.wall():%Y%m%d_%H%M%S}")
+    aside = know.paths.quelist.with_name(f"quelist.rejected.{know.clock.wall():%Y%m%d_%H%M%S}")
     write_atomically(aside, text)
     log.warning(
         "quelist was edited beyond its order; the edit is kept as %s and quelist drawn again",

@@ -8,12 +8,14 @@ cycle touches a few; only the holder of the run's lock opens it.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,68 +31,94 @@ class Stamp:
 
 
 class Synced:
-    """The memory of one run; paths are relative to the run folder."""
+    """The memory of one run; paths are relative to the run folder. Errors are OSError."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._path = path
         try:
-            self._open(path)
-        except sqlite3.OperationalError:
-            raise
+            self._open()
+        except sqlite3.OperationalError as error:
+            raise self._error(error) from error
         except sqlite3.DatabaseError:  # torn: as good as lost
             self._db.close()
             path.replace(path.with_name(f"{path.name}.torn"))
-            self._open(path)
+            self._open()
 
-    def _open(self, path: Path) -> None:
-        self._db = sqlite3.connect(path)
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self._path)
         self._db.execute(
             "create table if not exists synced (folder blob, name blob, size int, mtime_ns int,"
             " primary key (folder, name)) without rowid"
         )
-        self._db.execute("create table if not exists pulling (folder blob primary key)")
+        for table in ("pulling", "owed"):
+            self._db.execute(f"create table if not exists {table} (folder blob primary key)")
         self._db.commit()
 
     def of(self, folder: str) -> dict[str, Stamp]:
         """The files of one folder, by name."""
-        rows = self._db.execute(
-            "select name, size, mtime_ns from synced where folder = ?", (os.fsencode(folder),)
-        )
+        rows = self._ask("select name, size, mtime_ns from synced where folder = ?", folder)
         return {os.fsdecode(name): Stamp(size, mtime_ns) for name, size, mtime_ns in rows}
 
     def get(self, path: str) -> Stamp | None:
-        folder, name = posixpath.split(path)
-        row = self._db.execute(
+        rows = self._ask(
             "select size, mtime_ns from synced where folder = ? and name = ?",
-            (os.fsencode(folder), os.fsencode(name)),
-        ).fetchone()
-        return Stamp(*row) if row else None
+            *posixpath.split(path),
+        )
+        return Stamp(*rows[0]) if rows else None
 
     def put(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
         """Note that these files are now the same on both sides."""
-        with self._db:
-            self._db.executemany(
-                "insert or replace into synced values (?, ?, ?, ?)",
-                (
-                    (*map(os.fsencode, posixpath.split(path)), stamp.size, stamp.mtime_ns)
-                    for path, stamp in stamps
-                ),
-            )
+        self._write(
+            "insert or replace into synced values (?, ?, ?, ?)",
+            (
+                (*map(os.fsencode, posixpath.split(path)), stamp.size, stamp.mtime_ns)
+                for path, stamp in stamps
+            ),
+        )
+
+    def owe(self, folders: Iterable[str]) -> None:
+        """Note folders in which a job ended, to be pulled."""
+        self._write("insert or ignore into owed values (?)", _rows(folders))
+
+    def owed(self) -> set[str]:
+        """The folders whose last pull is still to come."""
+        return {os.fsdecode(row[0]) for row in self._ask("select folder from owed")}
+
+    def paid(self, folders: Iterable[str]) -> None:
+        """Note that these folders were pulled since their last job ended."""
+        self._write("delete from owed where folder = ?", _rows(folders))
 
     def pull_begins(self, folders: Iterable[str]) -> None:
         """Note that files may appear in these folders before they are noted as synced."""
-        with self._db:
-            self._db.executemany(
-                "insert or ignore into pulling values (?)", ((os.fsencode(f),) for f in folders)
-            )
+        self._write("insert or ignore into pulling values (?)", _rows(folders))
 
     def pull_ended(self) -> None:
-        with self._db:
-            self._db.execute("delete from pulling")
+        self._write("delete from pulling", [()])
 
     def unfinished(self) -> list[str]:
         """The folders of a pull that began and was not seen to end."""
-        return [os.fsdecode(row[0]) for row in self._db.execute("select folder from pulling")]
+        return [os.fsdecode(row[0]) for row in self._ask("select folder from pulling")]
 
     def close(self) -> None:
         self._db.close()
+
+    def _ask(self, sql: str, *names: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, tuple(map(os.fsencode, names))).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def _write(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        try:
+            with self._db:
+                self._db.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> OSError:
+        return OSError(errno.EIO, f"{error} (disk full, or not to be written?)", str(self._path))
+
+
+def _rows(folders: Iterable[str]) -> Iterator[tuple[bytes]]:
+    return ((os.fsencode(folder),) for folder in folders)

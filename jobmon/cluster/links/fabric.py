@@ -59,7 +59,7 @@ class FabricLink:
 
     def rsync_shell(self) -> tuple[list[str], str]:
         """Opens the connection first: an rsync can only say that it broke, not why."""
-        self.open()
+        self._transport()
         with self._login:
             if self._tunnel and not self._tunnel.alive():
                 self._tunnel.close()
