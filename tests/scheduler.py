@@ -17,8 +17,9 @@ def slurm_submissions(cluster: TestCluster, host: str, folder: str) -> list[str]
     fields = "JobID,WorkDir%400,SubmitLine%600"
     found = []
     for line in _out(cluster, host, f"sacct -X -n -P -S now-1days -o {fields}").splitlines():
-        _, workdir, submitted = line.split("|", 2)
-        if f"/{folder}/" in workdir + "/":
+        _, _, rest = line.partition("|")
+        workdir, bar, submitted = rest.partition("|")
+        if bar and f"/{folder}/" in workdir + "/":
             found.append(f"{workdir.split(f'/{folder}/', 1)[1]}/{submitted.split()[-1]}")
     return sorted(found)
 

@@ -222,7 +222,7 @@ def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
     used = pushed or _make_twin(work, adopt=older or know.identity.rdir == str(paths.run))
     if not pushed:
         if older or used:
-            begin.trust_results(know)
+            begin.trust_folder(know)
         else:
             _first_push(work)
         paths.pushed.touch()

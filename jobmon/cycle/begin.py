@@ -50,10 +50,14 @@ def restore_order(know: Know) -> None:
         take_order(know, text)
 
 
-def trust_results(know: Know) -> None:
-    """Take what the older loop left here, scripts apart, as copies of what is on the cluster."""
+def trust_folder(know: Know) -> None:
+    """Take what stands here as what was last synced, where nobody noted what was.
+
+    What the cluster has since made comes home; of a script that differs, ours is pushed when it
+    is submitted.
+    """
     for found in know.tree.everything():
-        know.synced.put((path, s) for path, s in found.changed.items() if path not in found.kept)
+        know.synced.put(found.changed.items())
 
 
 def import_old(know: Know) -> None:
@@ -82,23 +86,22 @@ def _imported(know: Know, line: views.Line, row: int) -> Iterable[Event]:
     notes = {views.IMPORTED: "quelist"}
     at = line.marks[0].at if line.marks else know.clock.wall()
     yield Event(at, Kind.READY, line.key, notes=notes)
-    ends = [mark for mark in line.marks if mark.kind == Kind.FINISHED]
-    if ends and (know.paths.run / names.marker(line.key)).exists():
-        yield Event(ends[0].at, Kind.FINISHED, line.key, notes=notes)
-        return
     starts = [mark for mark in line.marks if mark.kind == Kind.STARTED]
-    if not starts:
-        return
-    last, n = starts[-1], len(starts)
-    if last.jobid is None:
+    ends = [mark for mark in line.marks if mark.kind == Kind.FINISHED]
+    ended = ends and (know.paths.run / names.marker(line.key)).exists()
+    if starts and starts[-1].jobid is not None:
+        last, n = starts[-1], len(starts)
+        yield Event(last.at, Kind.SUBMITTING, line.key, n, notes=notes)
+        yield Event(last.at, Kind.STARTED, line.key, n, last.jobid, notes)
+    elif starts and not ended:
         raise BadFile(
             know.paths.quelist,
             row,
             f"{line.key} was started, but neither its job ID nor its marker is here",
             "add the ID behind the time as @JOBID, or rename quelist away to start afresh",
         )
-    yield Event(last.at, Kind.SUBMITTING, line.key, n, notes=notes)
-    yield Event(last.at, Kind.STARTED, line.key, n, last.jobid, notes)
+    if ended:
+        yield Event(ends[0].at, Kind.FINISHED, line.key, len(starts), notes=notes)
 
 
 def adopt_records(know: Know, cluster: Cluster) -> None:
