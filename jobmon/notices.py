@@ -11,6 +11,8 @@ from pathlib import Path
 
 from jobmon.core.text import clean
 
+logging.raiseExceptions = False  # a full disk or a closed pipe under a message is no traceback
+
 LOG = logging.getLogger("jobmon")
 MEGABYTE = 1024 * 1024
 

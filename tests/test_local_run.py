@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -420,3 +421,116 @@ def test_help_is_quick_and_light() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines()[-1] == "[]"
+
+
+def test_kill_takes_a_job_that_wrote_its_marker_and_goes_on(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "touch qsub.finished.0; sleep 60")
+    with daemon("--ldir", project, log=project.parent / "out") as process:
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until(lambda: count(run, "finished") == 1, what="its marker")
+        assert (run / "qsub.now").read_text().endswith(" ! m/qsub.0\n"), "it is in the queue still"
+        done = jobmon("kill", "--run", run, code=0)
+        process.wait(10)
+    assert "1 had ended by themselves, 0 left" in done.stdout
+    assert (run / "qsub.now").read_text() == ""
+    jobmon("--ldir", run, "--once", code=0)
+    assert "end 0" in (run / "qstat").read_text(), "nothing is left in the queue"
+    assert status(run)["counts"] == {"finished": 1}
+
+
+def test_once_again_and_again_settles_a_failure(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "exit 3")
+    jobmon("--ldir", project, "--once", code=1)
+    run = only_run(project)
+    end = time.monotonic() + 60
+    while status(run)["state"]["m/qsub.0"] != "failed":
+        assert time.monotonic() < end
+        jobmon("--ldir", run, "--once", code=1)
+    agree(run)
+
+
+def test_a_job_waits_until_all_its_inputs_are_there(project: Path, tmp_path: Path) -> None:
+    put(project / "init", "first/qsub.0")
+    with daemon("--ldir", project, "--forever", log=tmp_path / "out"):
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until(lambda: count(run, "finished") == 1, what="the first job")
+        put(tmp_path, "new/qsub.0", "ls parts | wc -l > count")
+        text = (tmp_path / "new" / "qsub.0").read_text()
+        folder = str(twin_of(project) / "new")
+        (tmp_path / "new" / "qsub.0").write_text(text.replace("__cwd__", folder))
+        (tmp_path / "new" / "parts").mkdir()
+        for number in range(5000):
+            (tmp_path / "new" / "parts" / f"in{number}").touch()
+        (tmp_path / "new").rename(run / "new")
+        until(lambda: count(run, "finished") == 2, limit=90, what="the job with many inputs")
+    assert (twin_of(project) / "new" / "count").read_text().split() == ["5000"]
+
+
+def test_kills_beside_each_other_all_end_well(project: Path) -> None:
+    for name in "abc":
+        put(project / "init", f"{name}/qsub.0", "sleep 60")
+    jobmon("--ldir", project, "--once", code=1)
+    run = only_run(project)
+    kills = [
+        subprocess.Popen(
+            [sys.executable, "-m", "jobmon", "kill", "--run", run],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        for _ in range(3)
+    ]
+    told = [kill.communicate(timeout=100)[0] for kill in kills]
+    assert [kill.returncode for kill in kills] == [0, 0, 0], told
+    assert sum("3 killed" in text for text in told) == 1, told
+    assert status(run)["counts"] == {"killed": 3}
+    agree(run)
+
+
+def test_a_journal_that_cannot_be_is_named_with_its_line(project: Path) -> None:
+    put(project / "init", "m/qsub.0")
+    jobmon("--ldir", project, code=0)
+    run = only_run(project)
+    lines = (run / "qsub.log").read_text().splitlines(keepends=True)
+    (run / "qsub.log").write_text("".join([lines[0], *lines]))
+    for args in (("--ldir", run), ("status", "--run", run)):
+        done = jobmon(*args, code=2)
+        assert f"{run}/qsub.log, line 2: m/qsub.0 is ready and cannot become ready" in (
+            done.stdout + done.stderr
+        )
+
+
+def test_sigterm_ends_it_soon_though_the_batch_system_hangs(project: Path) -> None:
+    put(project / "init", "m/qsub.0")
+    tools = project.parent / "hangs"
+    tools.mkdir()
+    (tools / "squeue").write_text("#!/bin/sh\nsleep 300\n")
+    (tools / "squeue").chmod(0o755)
+    args = [sys.executable, "-m", "jobmon", "--ldir", str(project), "--scheduler", "slurm"]
+    path = f"{tools}:{os.environ['PATH']}"
+    with subprocess.Popen(args, env=environment(PATH=path), stdout=subprocess.DEVNULL) as process:
+        until(lambda: list(project.glob("2*/jobmon.log")), what="a run folder")
+        time.sleep(1)  # now it hangs; earlier would be as well
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(20) == 1
+        assert time.monotonic() - began < 10
+    agree(only_run(project))
+
+
+def test_a_closed_pipe_or_a_full_disk_under_the_messages_is_no_traceback(project: Path) -> None:
+    put(project / "init", "m/qsub.0")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "jobmon", "--ldir", project],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment(),
+        )
+    assert "Traceback" not in done.stderr
+    assert status(only_run(project))["counts"] == {"finished": 1}

@@ -16,6 +16,8 @@ EXPECTED = (UsageError, BadFile, OwnerError, JournalError, ClusterError, OSError
 
 def explain(error: Exception) -> str:
     """The line. An error that nobody foresaw is logged whole and named as such."""
+    if isinstance(error, OSError) and not isinstance(error, EXPECTED[:-1]):
+        return f"{error.filename or 'a file'}: {error.strerror or error}; mend that and start again"
     if isinstance(error, EXPECTED):
         return str(error)
     logging.getLogger(__name__).debug("unforeseen", exc_info=error)

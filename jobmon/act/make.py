@@ -113,6 +113,8 @@ def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[
     left = script.left_over(filled)
     if left:
         found.append(f"{key}: {', '.join(left)} left over; no value was given for it")
+    if b"\r\n" in filled:
+        found.append(f"{key} has DOS line ends (CRLF), which most shells take for part of a word")
     if not script.writes_marker(text, job_id):
         marker = names.marker_name(job_id)
         found.append(f"{key} never mentions {marker}, so it can never be called finished")

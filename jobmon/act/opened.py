@@ -59,6 +59,7 @@ def opened(
     identity: Identity,
     *,
     take_over: bool = False,
+    what: str = "run",
 ) -> Iterator[Opened]:
     """Hold the run's lock and know what its journal knows; the link is closed at the end.
 
@@ -67,7 +68,7 @@ def opened(
     paths = Paths(run)
     with contextlib.ExitStack() as stack:
         stack.callback(link.close)
-        lock = stack.enter_context(owner.acquire(run, take_over))
+        lock = stack.enter_context(owner.acquire(run, take_over, what))
         journal = Journal.open(paths.journal)
         synced = Synced(paths.synced)
         know = Know(

@@ -39,8 +39,9 @@ def find(ldir: Path, datedir: str | None) -> Place:
     place = _project(ldir)
     if datedir is None:
         return place
-    if "/" in datedir or datedir in {"", ".", "..", "init"}:
-        raise UsageError(f"--datedir {datedir}: one folder name is wanted, such as 20261120_173102")
+    odd = "/" in datedir or not datedir.isprintable() or len(datedir) > 100
+    if odd or datedir in {"", ".", "..", "init"}:
+        raise UsageError(f"--datedir {datedir!a}: a folder name like 20261120_173102 is wanted")
     run = place.project / datedir
     if not run.exists():
         return place
@@ -69,7 +70,8 @@ def run_meant(folder: Path) -> Path:
     latest = folder / "latest"
     if is_run(latest):
         return latest.resolve()
-    runs = sorted(run for run in _folders(folder) if _DATE.fullmatch(run.name) and is_run(run))
+    runs = [run for run in _folders(folder) if is_run(run)]
+    runs.sort(key=lambda run: (bool(_DATE.fullmatch(run.name)), run.name))
     if runs:
         return runs[-1]
     raise UsageError(f"--run {folder}: this is no run folder, and no project with a run in it")

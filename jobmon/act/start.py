@@ -295,12 +295,14 @@ def _turn(
     loop = Loop(know, work.cluster, work.lock, stop, tell)
     loop.run(once=wish.once, forever=wish.forever, begun=begun)
     if stop.is_set():
-        say(f"stopped; {len(know.in_system)} jobs go on in the batch system")
+        say(f"stopped; {len(know.listed())} jobs go on in the batch system")
     table = rows(know.jobs, know.index.of, know.present, names.marker_key, names.dependency)
     total, *problems = summary(table, know.paths.run)
     say(total)
     for line in problems:
         log.warning("%s", line)
+    if len(know.in_system) >= know.settings.maxqsub and not stop.is_set():
+        log.warning("  unclear jobs keep all places of maxqsub, so that nothing else can go")
     for path in sorted(know.conflicts):
         log.warning("  conflict %s  changed on both sides: make both alike, or delete one", path)
     return OK if all(row.state == "finished" for row in table) else UNFINISHED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -13,23 +14,36 @@ from jobmon.run import host, owner
 LIMIT = 30.0
 """Seconds to wait for a daemon to end."""
 
+LONGER = 240.0
+"""Seconds to wait for a kill to end."""
+
 
 def stop(run: Path, say: Callable[[str], None]) -> bool:
-    """End the run's daemon, if it has one; whether none has it any more."""
+    """End the run's daemon, if it has one; whether nothing has the run any more.
+
+    A kill or release that is at work there is waited for instead.
+    """
     there = owner.holder(run)
     if there is None:
         say(f"no daemon has {run}")
         return True
-    if host.state(there.process) is host.Life.FOREIGN:
+    if there.what != "run":
+        say(f"waiting for process {there.process.pid}, which is at 'jobmon {there.what}'")
+    elif host.state(there.process) is host.Life.FOREIGN:
         owner.request(run, {"do": "stop"})
         say(f"asked process {there.process.pid} on {there.process.host} to end")
     else:
-        os.kill(there.process.pid, signal.SIGTERM)
-    until = time.monotonic() + LIMIT
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(there.process.pid, signal.SIGTERM)
+    until = time.monotonic() + (LIMIT if there.what == "run" else LONGER)
     while time.monotonic() < until:
-        if owner.holder(run) is None:
-            say(f"process {there.process.pid} has ended; its jobs go on")
-            return True
+        now = owner.holder(run)
+        if now is None or now.token != there.token:
+            break
         time.sleep(0.1)
-    say(f"process {there.process.pid} on {there.process.host} still has {run}; look at jobmon.log")
-    return False
+    else:
+        say(f"process {there.process.pid} on {there.process.host} still has {run}: see jobmon.log")
+        return False
+    if there.what == "run":
+        say(f"process {there.process.pid} has ended; its jobs go on")
+    return True

@@ -61,7 +61,9 @@ class Copy:
                 try:
                     if limit and source.stat().st_size > limit:
                         continue
-                    if not _same(source, self._run / name):
+                    if _leads_out(self._run, name):
+                        trouble.append(f"{name} would go through a link")
+                    elif not _same(source, self._run / name):
                         _copy(source, self._run / name)
                         brought[name] = None
                 except OSError as error:  # gone meanwhile, or not to be read
@@ -82,6 +84,11 @@ def _files(folder: Path, trouble: list[str]) -> Iterator[Path]:
             path = Path(where, name)
             if path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _leads_out(run: Path, name: str) -> bool:
+    """Whether a folder on the way to ``name`` is a link, which may lead out of the run."""
+    return any((run / folder).is_symlink() for folder in Path(name).parents)
 
 
 def _same(source: Path, target: Path) -> bool:

@@ -68,7 +68,9 @@ OPEN = frozenset({Life.NEW, Life.READY})
 
 
 class IllegalEvent(ValueError):
-    """An event that cannot follow a job's life so far."""
+    """An event that cannot follow a job's life so far; ``index`` is its place among all."""
+
+    index = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,15 @@ def step(job: Job, event: Event) -> Job:
 
 
 def fold(events: Iterable[Event]) -> dict[Key, Job]:
-    """All jobs that the events speak of, in the order of their first event."""
+    """All jobs that the events speak of, in the order of their first event.
+
+    Raises IllegalEvent.
+    """
     jobs: dict[Key, Job] = {}
-    for event in events:
-        jobs[event.key] = step(jobs.get(event.key) or Job(event.key), event)
+    for index, event in enumerate(events):
+        try:
+            jobs[event.key] = step(jobs.get(event.key) or Job(event.key), event)
+        except IllegalEvent as error:
+            error.index = index
+            raise
     return jobs

@@ -42,7 +42,7 @@ def kill(know: Know, keys: Iterable[Key], *, hold: bool) -> None:
     keys = list(keys)
     if hold:
         put_away(know, keys)
-    know.killing |= {key for key in keys if key in know.in_system}
+    know.killing |= know.listed().keys() & set(keys)
 
 
 def put_away(know: Know, keys: Iterable[Key]) -> None:
@@ -90,7 +90,7 @@ class Deleter:
     def step(self, seen: Seen | None = None) -> Sequence[Key]:
         """Delete the killed jobs that are still there; which they are. Raises ClusterError."""
         know = self.know
-        know.killing &= know.in_system
+        know.killing &= know.listed().keys()
         now = know.clock.now()
         due = []
         for key in sorted(know.killing, key=names.order):

@@ -42,13 +42,16 @@ class Looker:
         know = self._know
         self._recover()
         asked = set(self._wanted(whole))
-        stats = [path for files in know.changed.values() for path in files]
-        seen = self._cluster.look(asked, stats[:SLICE])
-        know.leaving &= seen.queue.keys()
+        changed = [path for files in know.changed.values() for path in files]
+        changed.sort(key=know.conflicts.__contains__)  # those that stand come last
+        seen = self._cluster.look(asked, changed[:SLICE])
         flipped = (asked & know.present) ^ seen.files
         know.present = (know.present - asked) | seen.files
         know.renewed |= know.index.asking(flipped)
         self._settle(seen)
+        leaving = (know.past | know.leaving).items()
+        know.leaving = {jobid: key for jobid, key in leaving if jobid in seen.queue}
+        know.past = {}
         return seen
 
     def _wanted(self, whole: bool) -> Iterator[str]:

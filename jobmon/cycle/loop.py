@@ -17,6 +17,7 @@ from jobmon.cluster.base import ClusterError, LoginFailed, TwinLost
 from jobmon.cluster.cluster import Cluster
 from jobmon.core.life import IN_SYSTEM
 from jobmon.core.model import Event, Life, Mono, Standing
+from jobmon.cycle import memory
 from jobmon.cycle.hands import Deleter, take_request
 from jobmon.cycle.look import Looker
 from jobmon.cycle.pull import Puller
@@ -128,6 +129,7 @@ class Loop:
         submitted = submit(know, self.cluster) if not self.stop.is_set() else 0
         self._puller.step()
         self._recorder.draw(seen, at_once=bool(submitted))
+        memory.keep(know)
 
     def _fail(self, error: Exception, *, whole: bool) -> None:
         first = whole and not self.answered
@@ -169,9 +171,11 @@ class Loop:
         """
         know = self.know
         moving = IN_SYSTEM - {Life.UNCLEAR}
-        barred = know.barred()
+        barred = know.conflicted()
+        room = know.settings.maxqsub > len(know.in_system)  # unclear jobs keep their places
         if any(know.jobs[key].life in moving for key in know.in_system) or any(
-            know.jobs[key].life == Life.READY
+            room
+            and know.jobs[key].life == Life.READY
             and key not in barred
             and know.standing(key) == Standing.CLEAR
             for key in know.order

@@ -33,9 +33,8 @@ class Recorder:
             when = names.stamp(know.clock.wall())
             text = "\n".join(printable(line) for line in seen.listing.split("\n"))
             write_atomically(know.paths.qstat, f"# as seen at {when}\n{text}")
-        now = [
-            views.Now(key, know.jobs[key].jobid) for key in sorted(know.in_system, key=names.order)
-        ]
+        listed = know.listed()
+        now = [views.Now(key, listed[key]) for key in sorted(listed, key=names.order)]
         text = views.print_now(now)
         if not know.paths.now.exists() or know.paths.now.read_text("utf-8") != text:
             write_atomically(know.paths.now, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,9 +12,10 @@ from jobmon.core.choose import Refusal
 from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Event, JobID, Key, Life, Mono, Standing
 from jobmon.core.settle import Doubt
+from jobmon.cycle import memory
 from jobmon.run import names, views
 from jobmon.run.atomic import write_atomically
-from jobmon.run.journal import Journal
+from jobmon.run.journal import Journal, jobs_of
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity
@@ -56,8 +57,10 @@ class Know:
     refusals: dict[Key, Refusal] = field(default_factory=dict)
     killing: set[Key] = field(default_factory=set)
     unheard: dict[Key, Mono] = field(default_factory=dict)  # attempts without an answer, since
-    leaving: set[JobID] = field(default_factory=set)  # of ended jobs that are still listed
+    leaving: dict[JobID, Key] = field(default_factory=dict)  # of ended jobs that are still listed
+    past: dict[JobID, Key] = field(default_factory=dict)  # of jobs that had ended before the start
     stuck: dict[Key, str] = field(default_factory=dict)  # listed, but will never start
+    kept: str = ""  # the memory as last written
     drawn: Stamp | None = None  # the quelist as last written by us
     renewed: set[Key] = field(default_factory=set)  # whose needs were read anew
     pulling: tuple[str, ...] = ()  # folders into which a pull is just now writing
@@ -86,13 +89,15 @@ class Know:
             self._take(key, job)
 
     def load(self, events: Iterable[Event]) -> None:
-        """Take over what an opened journal holds."""
+        """Take over what an opened journal holds. Raises BadFile."""
         for event in events:
             if views.lists(event):
                 self.order.setdefault(event.key)
-        for key, job in life.fold(events).items():
+        for key, job in jobs_of(self.paths.journal, events).items():
             self._take(key, job)
+        self.past, self.leaving = self.leaving, {}  # which of them are listed, a look tells
         self.unpulled = self.synced.owed()
+        memory.recall(self)
 
     def _take(self, key: Key, job: Job) -> None:
         self.jobs[key] = job
@@ -107,11 +112,10 @@ class Know:
         self.unheard.pop(key, None)
         self.stuck.pop(key, None)
         if job.life not in OPEN:
-            self.killing.discard(key)
             if was_in:
                 self.unpulled.add(job_folder(key))
             if job.jobid is not None:
-                self.leaving.add(job.jobid)
+                self.leaving[job.jobid] = key
         if job.life == Life.FINISHED:
             self.present.add(names.marker(key))
 
@@ -128,12 +132,27 @@ class Know:
         """The blocked jobs with their reasons; reads the whole run, so not for every cycle."""
         return needs.in_vain(self.jobs, self.index.of, self.present, names.marker_key)
 
-    def barred(self) -> set[Key]:
-        """Jobs of folders where a file changed on both sides."""
-        folders = {path.rpartition("/")[0] for path in self.conflicts}
-        return (
-            {key for key in self.order if key.rpartition("/")[0] in folders} if folders else set()
-        )
+    def conflicted(self) -> set[Key]:
+        """Jobs with a file, in their folder or below, that was changed on both sides."""
+        return self._at_or_above({path.rpartition("/")[0] for path in self.conflicts})
+
+    def unpushed(self) -> set[Key]:
+        """Jobs with a file, in their folder or below, that is still to be pushed."""
+        return self._at_or_above(self.changed.keys())
+
+    def _at_or_above(self, folders: Set[str]) -> set[Key]:
+        above = {""} if folders else set()
+        for folder in folders:
+            step = folder
+            while step and step not in above:
+                above.add(step)
+                step = step.rpartition("/")[0]
+        return {key for key in self.order if job_folder(key) in above} if above else set()
+
+    def listed(self) -> dict[Key, JobID | None]:
+        """Every job of this run that is in the batch system, ended ones that linger included."""
+        alive = {key: self.jobs[key].jobid for key in self.in_system}
+        return {key: jobid for jobid, key in self.leaving.items()} | alive
 
     def lines(self) -> list[views.Line]:
         """The quelist as it should stand now."""

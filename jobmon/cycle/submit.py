@@ -85,8 +85,9 @@ def submit(know: Know, cluster: Cluster) -> int:
     Raises ClusterError; what was not answered by then is recovered at the next look.
     """
     room = know.settings.maxqsub - len(know.in_system) - len(know.leaving)
+    barred = know.conflicted() | know.unpushed()
     attempts = choose(
-        know.order, know.jobs, know.standing, know.refusals, know.barred(), room, know.clock.now()
+        know.order, know.jobs, know.standing, know.refusals, barred, room, know.clock.now()
     )
     orders = [order for order in (_order(know, attempt) for attempt in attempts) if order]
     if not orders:

@@ -91,14 +91,13 @@ class _Hunt:
     def strike(self, processes: Mapping[int, Proc], hard: bool) -> set[int]:
         """Signal what is left of the job, each process SIGTERM once, or SIGKILL; returns it."""
         left = self._victims(processes)
-        for pid in left:
-            name = (pid, processes[pid].birth)
-            if hard:
-                _send(pid, signal.SIGKILL)
-            elif name not in self.warned:
-                self.warned.add(name)
-                _send(pid, signal.SIGTERM)
-                _send(pid, signal.SIGCONT)  # a stopped process does not see SIGTERM
+        fresh = [pid for pid in left if hard or (pid, processes[pid].birth) not in self.warned]
+        self.warned |= {(pid, processes[pid].birth) for pid in fresh}
+        # All are stopped before any is ended: a script whose child dies first would go on, and
+        # might write its marker.
+        for sign in (signal.SIGSTOP, signal.SIGKILL if hard else signal.SIGTERM, signal.SIGCONT):
+            for pid in fresh:
+                _send(pid, sign)
         return left
 
     def over(self, left: Collection[int]) -> bool:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from jobmon.core.model import Event, Kind
+from jobmon.core.life import IllegalEvent, Job, fold
+from jobmon.core.model import Event, Key, Kind
 from jobmon.run import names
 from jobmon.run.atomic import flush, flush_folder, write_all
 from jobmon.run.names import BadFile
@@ -195,6 +196,14 @@ def read(path: Path) -> list[Event]:
     Raises BadFile for a bad line before the last, JournalError if the file cannot be read.
     """
     return follow(path, 0)[0]
+
+
+def jobs_of(path: Path, events: Iterable[Event]) -> dict[Key, Job]:
+    """The jobs that the journal's events make. Raises BadFile for one that cannot follow."""
+    try:
+        return fold(events)
+    except IllegalEvent as error:
+        raise BadFile(path, error.index + 1, str(error), WAY_OUT) from error
 
 
 def follow(path: Path, offset: int) -> tuple[list[Event], int]:

@@ -47,10 +47,11 @@ class Held(OwnerError):
     def __init__(self, run: Path, holder: Holder) -> None:
         self.run, self.holder = run, holder
         self.pid, self.host, self.since = holder.process.pid, holder.process.host, holder.since
-        words = (
-            f"run {run} is held by process {self.pid} on host {self.host} since {self.since}; "
-            f"'jobmon stop --run {shlex.quote(str(run))}' ends it"
-        )
+        words = f"run {run} is held by process {self.pid} on host {self.host} since {self.since}; "
+        if holder.what == "run":
+            words += f"'jobmon stop --run {shlex.quote(str(run))}' ends it"
+        else:
+            words += f"'jobmon {holder.what}' is at work there and ends by itself"
         if host.state(holder.process) is host.Life.FOREIGN:
             words += " there; if it surely runs no more, --take-over takes the run"
         super().__init__(words)
@@ -62,11 +63,15 @@ class Lost(OwnerError):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a run's lock; ``since`` is a stamp, ``token`` names this taking of the lock."""
+    """Who holds the run's lock.
+
+    ``since`` is a stamp, ``token`` names this taking of the lock, ``what`` the command it is for.
+    """
 
     process: host.Process
     since: str
     token: str
+    what: str = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Owner:
         self.release()
 
 
-def acquire(run: Path, take_over: bool = False) -> Owner:
+def acquire(run: Path, take_over: bool = False, what: str = "run") -> Owner:
     """Take the lock of the run folder ``run`` for this process.
 
     ``take_over`` also takes it from a process on another machine, of which nothing can be known,
@@ -116,7 +121,7 @@ def acquire(run: Path, take_over: bool = False) -> Owner:
     Raises Held, or OwnerError if the folder cannot be used.
     """
     mine = Holder(
-        host.this_process(), names.stamp(datetime.now().astimezone()), secrets.token_hex(8)
+        host.this_process(), names.stamp(datetime.now().astimezone()), secrets.token_hex(8), what
     )
     try:
         _folder(run)
@@ -245,7 +250,8 @@ def _links(path: Path) -> int:
 
 
 def _print(mine: Holder) -> str:
-    return json.dumps({**asdict(mine.process), "since": mine.since, "token": mine.token}) + "\n"
+    rest = {"since": mine.since, "token": mine.token, "what": mine.what}
+    return json.dumps({**asdict(mine.process), **rest}) + "\n"
 
 
 def _read(run: Path) -> Holder | str | None:
@@ -254,7 +260,8 @@ def _read(run: Path) -> Holder | str | None:
         data = json.loads(_lock(run).read_bytes())
         words = {name: str(data[name]) for name in ("host", "machine", "boot", "space", "birth")}
         process = host.Process(pid=int(data["pid"]), **words)
-        return Holder(process, str(data["since"]), str(data["token"]))
+        rest = (str(data[name]) for name in ("since", "token", "what"))
+        return Holder(process, *rest)
     except FileNotFoundError:
         return None
     except (ValueError, LookupError, TypeError):
@@ -288,6 +295,11 @@ def request(run: Path, body: Mapping[str, object]) -> str:
     except OSError as error:
         raise OwnerError(f"run {run}: the request cannot be left there: {error}") from error
     return name
+
+
+def request_path(run: Path, request_id: str) -> Path:
+    """The file of a request; it is gone once the holder of the lock has read it."""
+    return run / ".jobmon" / "requests" / f"{request_id}.json"
 
 
 def take(run: Path) -> list[Request]:

@@ -23,6 +23,7 @@ class Paths:
         self.pushed = self.hidden / "pushed"
         self.held = self.hidden / "held"
         self.present = self.hidden / "present"
+        self.memory = self.hidden / "memory.json"
         self.synced = self.hidden / "synced.db"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobmon.core import life, needs
+from jobmon.core import needs
 from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life
 from jobmon.core.rows import Row, rows
@@ -34,7 +34,8 @@ class View:
 def view(run: Path) -> View:
     """Read the run folder. Raises BadFile for a journal that cannot be read."""
     paths = Paths(run)
-    jobs = life.fold(journal.read(paths.journal)) if paths.journal.exists() else {}
+    told = journal.read(paths.journal) if paths.journal.exists() else []
+    jobs = journal.jobs_of(paths.journal, told)
     index = needs.Index()
     for key in sorted(scripts(run), key=names.order):
         job = jobs.setdefault(key, Job(key))

@@ -1,7 +1,7 @@
 """A child process of this machine as a stream: bytes in, bytes out, a limit on silence.
 
-It runs in a session of its own, so that Ctrl-C at a terminal does not reach it, and is ended
-with its whole process group when the stream is closed before its end.
+It runs in a session of its own, so that Ctrl-C at a terminal does not reach it. When the stream
+is closed before its end, it is ended with its whole process group, or left to end by itself.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
@@ -20,10 +22,16 @@ _PATIENCE = ((signal.SIGTERM, 0.5), (signal.SIGKILL, 2.0))  # each sent after so
 
 
 def stream(
-    argv: Sequence[str], stdin: bytes, limit: float, where: str
+    argv: Sequence[str],
+    stdin: bytes,
+    limit: float,
+    where: str,
+    closed: threading.Event | None = None,
 ) -> Generator[bytes, None, int]:
     """Yield stdout to its end; the generator's value is the exit code. stderr is dropped.
 
+    ``closed`` given: once it is set nothing more is waited for, and a program that has not ended
+    goes on without its pipes, as one on a cluster does when the connection is gone.
     Raises ConnectionLost if the program cannot be run, or after ``limit`` seconds of silence.
     """
     try:
@@ -38,14 +46,18 @@ def stream(
     except OSError as error:
         raise ConnectionLost(f"{where}: {argv[0]} cannot be run: {error.strerror}") from error
     try:
-        yield from _pump(child, stdin, limit, where)
+        yield from _pump(child, stdin, limit, where, closed)
     finally:
-        code = _end(child)
+        code = _leave(child) if closed is not None else _end(child)
     return code
 
 
 def _pump(
-    child: subprocess.Popen[bytes], stdin: bytes, limit: float, where: str
+    child: subprocess.Popen[bytes],
+    stdin: bytes,
+    limit: float,
+    where: str,
+    closed: threading.Event | None,
 ) -> Iterator[bytes]:
     assert child.stdin and child.stdout
     with selectors.DefaultSelector() as both:
@@ -56,10 +68,18 @@ def _pump(
         else:
             child.stdin.close()
         both.register(child.stdout, selectors.EVENT_READ)
+        until = time.monotonic() + limit
         while True:
-            ready = {key.fileobj for key, _ in both.select(limit)}
+            ready = {
+                key.fileobj for key, _ in both.select(limit if closed is None else min(limit, 0.5))
+            }
+            if closed is not None and closed.is_set():
+                raise ConnectionLost(f"{where}: the connection was closed here")
             if not ready:
-                raise ConnectionLost(f"{where}: nothing was heard for {limit:g} s")
+                if time.monotonic() >= until:
+                    raise ConnectionLost(f"{where}: nothing was heard for {limit:g} s")
+                continue
+            until = time.monotonic() + limit
             if child.stdin in ready:
                 rest = _feed(child.stdin.fileno(), rest)
                 if not rest:
@@ -79,6 +99,17 @@ def _feed(fd: int, rest: memoryview) -> memoryview:
         return rest
     except OSError:
         return rest[:0]  # it does not want the rest; what it says is still of interest
+
+
+def _leave(child: subprocess.Popen[bytes]) -> int:
+    """Close the pipes and let the program go; ``subprocess`` reaps it when it starts another."""
+    for pipe in (child.stdin, child.stdout):
+        if pipe:
+            pipe.close()
+    try:
+        return child.wait(0.5)
+    except subprocess.TimeoutExpired:
+        return -1
 
 
 def _end(child: subprocess.Popen[bytes]) -> int:

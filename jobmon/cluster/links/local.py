@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from jobmon.cluster.base import Spent
+from jobmon.cluster.base import ConnectionLost, Spent
 from jobmon.cluster.links import child
 
 
@@ -18,14 +18,18 @@ class LocalLink:
         self.where = f"{getpass.getuser()}@{socket.gethostname()}"
         self._channels = 0
         self._count = threading.Lock()
+        self._closed = threading.Event()
 
     def open(self) -> None:
-        """There is nothing to open."""
+        self._closed.clear()
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
         with self._count:
             self._channels += 1
-        yield from child.stream(["/bin/sh", "-c", command], stdin, limit, self.where)
+        if self._closed.is_set():
+            raise ConnectionLost(f"{self.where}: the connection was closed here")
+        argv = ["/bin/sh", "-c", command]
+        yield from child.stream(argv, stdin, limit, self.where, self._closed)
 
     def rsync_shell(self) -> None:
         return None
@@ -34,4 +38,5 @@ class LocalLink:
         return Spent(0, self._channels)
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Whoever still listens gets ConnectionLost; what runs ends by itself."""
+        self._closed.set()
