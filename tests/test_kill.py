@@ -90,3 +90,23 @@ def test_the_run_folder_s_own_kill(tmp_path: Path) -> None:
     again = jobmon("--ldir", run, code=1)
     assert "1 killed" in again.stdout, "a killed job stays killed until it is released"
     agree(run)
+
+
+def test_a_job_that_will_never_start_is_named_and_can_be_killed(
+    testcluster: TestCluster, remote_dir: GiveDir, tmp_path: Path
+) -> None:
+    project, rdir = tmp_path / "project", remote_dir("sge")
+    put(project / "init", "m/qsub.0")
+    script = project / "init" / "m" / "qsub.0"
+    script.write_text(script.read_text().replace("#$ -cwd\n", "#$ -cwd -o /nonexistent/dir/\n"))
+    (project / "jobmon.yaml").write_text(FAST)
+    flags = ("--rdir", rdir, "--remote", "sge", "--ssh-config", testcluster.ssh_config)
+    with daemon("--ldir", project, *flags, log=tmp_path / "out"):
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until(lambda: "will never start" in (run / "jobmon.log").read_text(), what="its state Eqw")
+        until(lambda: "will never start" in jobmon("status", "--run", run, code=0).stdout)
+        assert status(run)["state"] == {"m/qsub.0": "submitted"}
+        jobmon("kill", "--run", run, "m", code=0)
+    assert status(run)["state"] == {"m/qsub.0": "killed"}
+    agree(run)

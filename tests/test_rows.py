@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import pytest
 
@@ -16,10 +18,15 @@ from jobmon.run import names
 KEY = Key("m/qsub.0")
 
 
-def row(job: Job, needs: Needs = (), present: frozenset[str] = frozenset()) -> Row:
+def row(
+    job: Job,
+    needs: Needs = (),
+    present: frozenset[str] = frozenset(),
+    stuck: Mapping[Key, str] = MappingProxyType({}),
+) -> Row:
     runs = Job(Key("runs/qsub.0"), Life.RUNNING)
     jobs = {job.key: job, runs.key: runs}
-    found = rows(jobs, {job.key: needs}.get, present, names.marker_key, names.dependency)
+    found = rows(jobs, {job.key: needs}.get, present, names.marker_key, names.dependency, stuck)
     assert [r.job for r in found] == [job, runs]
     return found[0]
 
@@ -67,3 +74,9 @@ def test_the_states_are_the_designs() -> None:
 def test_printable_is_one_line_without_control_codes() -> None:
     assert printable("a\tb\n\n c\x1b[31m\x00é\udcff ") == "a b c�[31m�é�"
     assert printable(b"\xff\xe9 ok\r\n") == "�� ok"
+
+
+def test_a_job_that_will_never_start_says_so_while_it_waits_there() -> None:
+    stuck = {KEY: "never"}
+    assert row(Job(KEY, Life.STARTED), stuck=stuck).reason == "never"
+    assert row(Job(KEY, Life.FINISHED), stuck=stuck).reason == ""

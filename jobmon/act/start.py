@@ -296,7 +296,9 @@ def _turn(
     loop.run(once=wish.once, forever=wish.forever, begun=begun)
     if stop.is_set():
         say(f"stopped; {len(know.listed())} jobs go on in the batch system")
-    table = rows(know.jobs, know.index.of, know.present, names.marker_key, names.dependency)
+    table = rows(
+        know.jobs, know.index.of, know.present, names.marker_key, names.dependency, know.stuck
+    )
     total, *problems = summary(table, know.paths.run)
     say(total)
     for line in problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life
@@ -49,10 +49,20 @@ def rows(
     present: Set[str],
     maker: Callable[[str], Key | None],
     dependency: Callable[[Key], str],
+    stuck: Mapping[Key, str],
 ) -> list[Row]:
-    """Every job as a person is shown it, in the order of ``jobs``."""
+    """Every job as a person is shown it, in the order of ``jobs``.
+
+    ``stuck``: why a job that is in the batch system will never start there by itself.
+    """
     blocked = in_vain(jobs, needs, present, maker)
-    return [_row(job, needs, present, blocked, dependency) for job in jobs.values()]
+    shown = (_row(job, needs, present, blocked, dependency) for job in jobs.values())
+    return [
+        replace(row, reason=stuck[row.job.key])
+        if row.job.key in stuck and row.state == "submitted"
+        else row
+        for row in shown
+    ]
 
 
 def _row(

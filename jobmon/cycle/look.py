@@ -145,7 +145,7 @@ class Looker:
             if job.jobid is None or seen.queue.get(job.jobid) != Phase.STUCK:
                 know.stuck.pop(job.key, None)
             elif job.key not in know.stuck:
-                know.stuck[job.key] = "the batch system will never start it by itself"
+                know.stuck[job.key] = "will never start by itself; 'jobmon kill' takes it out"
                 log.warning(
                     "%s (%s) will never start by itself; 'jobmon kill %s' takes it out",
                     job.key, job.jobid, job.key,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from jobmon.core.model import Key
 from jobmon.run import names
 
 
@@ -32,3 +34,12 @@ def read_present(paths: Paths) -> set[str]:
     if not paths.present.exists():
         return set()
     return {names.decode(line) for line in paths.present.read_text("utf-8").split("\n") if line}
+
+
+def read_stuck(paths: Paths) -> dict[Key, str]:
+    """The jobs that a daemon last saw in the batch system as never to start, each with why."""
+    try:
+        stuck = json.loads(paths.memory.read_bytes())["stuck"]
+        return {Key(key): str(why) for key, why in stuck.items()}
+    except (OSError, ValueError, LookupError, AttributeError):
+        return {}

@@ -12,7 +12,7 @@ from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life
 from jobmon.core.rows import Row, rows
 from jobmon.run import journal, names
-from jobmon.run.paths import Paths, read_present
+from jobmon.run.paths import Paths, read_present, read_stuck
 from jobmon.run.tree import read_needs, scripts
 
 
@@ -24,11 +24,17 @@ class View:
     jobs: dict[Key, Job]
     index: needs.Index
     present: set[str]
+    stuck: dict[Key, str]
 
     def rows(self) -> list[Row]:
         return rows(
-            self.jobs, self.index.of, self.present, names.marker_key, names.dependency
-        )  # fmt: skip
+            self.jobs,
+            self.index.of,
+            self.present,
+            names.marker_key,
+            names.dependency,
+            self.stuck,
+        )
 
 
 def view(run: Path) -> View:
@@ -47,7 +53,7 @@ def view(run: Path) -> View:
     for key, job in jobs.items():
         if job.life == Life.FINISHED:
             present.add(names.marker(key))
-    return View(run, jobs, index, present)
+    return View(run, jobs, index, present, read_stuck(paths))
 
 
 def chosen(jobs: Sequence[Key], words: Sequence[str]) -> tuple[list[Key], list[str]]:

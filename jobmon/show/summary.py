@@ -24,12 +24,21 @@ def summary(table: Sequence[Row], run: Path) -> list[str]:
     """The lines that a run ends with."""
     total = ", ".join(f"{number} {state}" for state, number in counts(table).items())
     lines = [f"{printable(str(run))}: {total or 'no jobs'}"]
-    for state in NEED_A_PERSON:
-        rows = [row for row in table if row.state == state]
+    needy = [row for row in table if row.state in NEED_A_PERSON or _stuck(row)]
+    for state in dict.fromkeys(row.state for row in sorted(needy, key=_rank)):
+        rows = [row for row in needy if row.state == state]
         lines += [f"  {state:8} {printable(row.job.key)}  {_why(row)}" for row in rows[:SHOWN]]
         if len(rows) > SHOWN:
             lines.append(f"  {state:8} and {len(rows) - SHOWN} more; see jobmon status --json")
     return lines
+
+
+def _stuck(row: Row) -> bool:
+    return row.state == "submitted" and bool(row.reason)
+
+
+def _rank(row: Row) -> int:
+    return NEED_A_PERSON.index(row.state) if row.state in NEED_A_PERSON else len(NEED_A_PERSON)
 
 
 def _why(row: Row) -> str:
