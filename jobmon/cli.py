@@ -190,8 +190,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=True)
-    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(cli.main(standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "jobmon"
+        click.echo(f"jobmon: {error.format_message()} See '{path} --help'.", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort, BrokenPipeError):
         sys.stderr.close()
         sys.exit(130)
     except Exception as error:

@@ -306,7 +306,9 @@ def test_exit_codes_of_what_cannot_be(project: Path, tmp_path: Path) -> None:
 
     assert "there is no such folder" in refused("--ldir", tmp_path / "no")
     assert "holds no folder init/" in refused("--ldir", tmp_path / "project" / "init" / "m")
-    assert "--bogus" in refused("--ldir", project, "--bogus")
+    assert refused("--ldir", project, "--bogus") == (
+        "jobmon: No such option '--bogus'. See 'jobmon run --help'."
+    )
     assert "maxqsub" in refused("--ldir", project, "--maxqsub", "0")
     assert "no such" in refused("run", "--ldir", project, "--qsubheader", "no-such-file").lower()
     assert "refused" in refused(
