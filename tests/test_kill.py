@@ -104,8 +104,8 @@ def test_a_job_that_will_never_start_is_named_and_can_be_killed(
     with daemon("--ldir", project, *flags, log=tmp_path / "out"):
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
         run = only_run(project)
-        until(lambda: "will never start" in (run / "jobmon.log").read_text(), what="its state Eqw")
         until(lambda: "will never start" in jobmon("status", "--run", run, code=0).stdout)
+        assert "will never start" in (run / "jobmon.log").read_text()
         assert status(run)["state"] == {"m/qsub.0": "submitted"}
         jobmon("kill", "--run", run, "m", code=0)
     assert status(run)["state"] == {"m/qsub.0": "killed"}

@@ -46,6 +46,9 @@ class Line:
     logins: int
     _stack: ExitStack
 
+    def alive(self) -> bool:
+        return self.transport.is_active()
+
     def close(self) -> None:
         self._stack.close()
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import paramiko
 
-from jobmon.cluster.base import ClusterError, ConnectionLost, Spent
+from jobmon.cluster.base import ConnectionLost, Spent
 from jobmon.cluster.links import flow
-from jobmon.cluster.links.dial import PACKET, WINDOW, Line, dial
+from jobmon.cluster.links.dial import PACKET, WINDOW, dial
 from jobmon.cluster.links.login import Ask
+from jobmon.cluster.links.single import Single
 from jobmon.cluster.links.sshconfig import Host
 from jobmon.cluster.links.tunnel import Tunnel
 
@@ -34,24 +35,14 @@ class FabricLink:
 
     def __init__(self, host: Host, ask: Ask, config: Path | None) -> None:
         self.where = host.where
-        self._host = host
-        self._ask = ask
-        self._config = config
-        self._line: Line | None = None
+        self._single = Single(self.where, lambda: dial(host, ask, config))
         self._tunnel: Tunnel | None = None
+        self._tunnelling = threading.Lock()
         self._places = threading.BoundedSemaphore(CHANNELS)
-        self._login = threading.Lock()  # held while a person may be asked
         self._opening = threading.Lock()
-        self._count = threading.Lock()
-        self._attempts = 0
-        self._failed: ClusterError | None = None
-        self._closed = False
-        self._logins = 0
-        self._channels = 0
 
     def open(self) -> None:
-        self._closed = False
-        self._transport()
+        self._single.reopen()
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
         with self._session(command.encode("utf-8", "surrogateescape"), limit) as channel:
@@ -59,8 +50,9 @@ class FabricLink:
 
     def rsync_shell(self) -> tuple[list[str], str]:
         """Opens the connection first: an rsync can only say that it broke, not why."""
-        self._transport()
-        with self._login:
+        self._single.get()
+        with self._tunnelling:
+            self._single.check()
             if self._tunnel and not self._tunnel.alive():
                 self._tunnel.close()
                 self._tunnel = None
@@ -72,55 +64,20 @@ class FabricLink:
         return [sys.executable, "-S", "-E", str(_BRIDGE), socket], "cluster:"
 
     def spent(self) -> Spent:
-        with self._count:
-            return Spent(self._logins, self._channels)
+        return self._single.spent()
 
     def close(self) -> None:
         """End everything; a thread that still uses the link gets ConnectionLost."""
-        self._closed = True
-        waited = self._login.acquire(timeout=5)  # a person may sit before a prompt for ever
-        tunnel, self._tunnel = self._tunnel, None
-        line, self._line = self._line, None
-        if waited:
-            self._login.release()
+        self._single.close()
+        with self._tunnelling:
+            tunnel, self._tunnel = self._tunnel, None
         if tunnel:
             tunnel.close()
-        if line:
-            line.close()
-
-    def _transport(self) -> paramiko.Transport:
-        """The open connection, made now if there is none.
-
-        Of several threads that find it dead, one logs in and the others share its result.
-        """
-        line, attempts = self._line, self._attempts
-        if line and line.transport.is_active():
-            return line.transport
-        with self._login:
-            if self._closed:
-                raise ConnectionLost(f"{self.where}: the connection was closed here")
-            if self._line and self._line.transport.is_active():
-                return self._line.transport
-            if self._attempts != attempts and self._failed:
-                raise type(self._failed)(*self._failed.args)
-            if self._line:
-                self._line.close()
-                self._line = None
-            self._attempts += 1
-            try:
-                self._line = dial(self._host, self._ask, self._config)
-            except ClusterError as error:
-                self._failed = error
-                raise
-            self._failed = None
-            with self._count:
-                self._logins += self._line.logins
-            return self._line.transport
 
     @contextmanager
     def _session(self, command: bytes, limit: float) -> Iterator[paramiko.Channel]:
         """A channel that runs ``command``; it is closed, and its place free, at the end."""
-        self._transport()  # a person may take long to let us in; that is no silence
+        self._single.get()  # a person may take long to let us in; that is no silence
         until = time.monotonic() + limit
         if not self._places.acquire(timeout=limit):
             raise ConnectionLost(
@@ -139,7 +96,7 @@ class FabricLink:
     def _channel(self, until: float, limit: float) -> paramiko.Channel:
         pause = 0.05
         while True:
-            transport = self._transport()
+            transport = self._single.get().transport
             try:
                 # One at a time: Paramiko keeps only one refusal, whoever it was for.
                 with self._opening:
@@ -161,8 +118,7 @@ class FabricLink:
                 time.sleep(pause)
                 pause = min(2.0, pause * 1.6)
                 continue
-            with self._count:
-                self._channels += 1
+            self._single.spend()
             return channel
 
     def _run(self, channel: paramiko.Channel, command: bytes, limit: float) -> None:

@@ -56,6 +56,8 @@ class Master:
     Raises ConnectionLost or LoginFailed, and what ``ask`` raises.
     """
 
+    logins = 1
+
     def __init__(self, host: Host, ask: Ask, config: Path | None, port: int | None) -> None:
         self._host = host
         self._folder = private.make()

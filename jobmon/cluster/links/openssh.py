@@ -11,10 +11,11 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from jobmon.cluster.base import ClusterError, ConnectionLost, Spent
+from jobmon.cluster.base import ConnectionLost, Spent
 from jobmon.cluster.links import child
 from jobmon.cluster.links.login import Ask
 from jobmon.cluster.links.master import Master
+from jobmon.cluster.links.single import Single
 from jobmon.cluster.links.sshconfig import Host
 
 COMMANDS = 2  # at once; with an rsync each way that is four channels
@@ -27,23 +28,11 @@ class OpensshLink:
 
     def __init__(self, host: Host, ask: Ask, config: Path | None, port: int | None) -> None:
         self.where = host.where
-        self._host = host
-        self._ask = ask
-        self._config = config
-        self._port = port
-        self._master: Master | None = None
         self._places = threading.BoundedSemaphore(COMMANDS)
-        self._login = threading.Lock()
-        self._count = threading.Lock()
-        self._attempts = 0
-        self._failed: ClusterError | None = None
-        self._closed = False
-        self._logins = 0
-        self._channels = 0
+        self._single = Single(self.where, lambda: Master(host, ask, config, port))
 
     def open(self) -> None:
-        self._closed = False
-        self._connected()
+        self._single.reopen()
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
         until = time.monotonic() + limit
@@ -57,29 +46,22 @@ class OpensshLink:
             self._places.release()
 
     def rsync_shell(self) -> tuple[list[str], str]:
-        master = self._connected()
-        self._spend()
+        master = self._single.get()
+        self._single.spend()
         return master.client(), "cluster:"
 
     def spent(self) -> Spent:
-        with self._count:
-            return Spent(self._logins, self._channels)
+        return self._single.spent()
 
     def close(self) -> None:
         """End everything; a thread that still uses the link gets ConnectionLost."""
-        self._closed = True
-        waited = self._login.acquire(timeout=5)  # a person may sit before a prompt for ever
-        master, self._master = self._master, None
-        if waited:
-            self._login.release()
-        if master:
-            master.close()
+        self._single.close()
 
     def _stream(self, command: str, stdin: bytes, limit: float, until: float) -> Iterator[bytes]:
         pause = 0.05
         while True:
-            master = self._connected()
-            self._spend()
+            master = self._single.get()
+            self._single.spend()
             code, said = yield from self._once(master, command, stdin, limit)
             if code != _LOST:
                 return
@@ -109,44 +91,7 @@ class OpensshLink:
                 raise
             return code, log.read_bytes() if code == _LOST and log.exists() else b""
 
-    def _spend(self) -> None:
-        with self._count:
-            self._channels += 1
-
     def _drop(self, master: Master) -> None:
         """Let go of a master that does not answer any more; a living one is kept."""
-        if master.check():
-            return
-        with self._login:
-            if self._master is master:
-                self._master = None
-        master.close()
-
-    def _connected(self) -> Master:
-        """The master, started now if there is none.
-
-        Of several threads that find it dead, one logs in and the others share its result.
-        """
-        master, attempts = self._master, self._attempts
-        if master and master.alive():
-            return master
-        with self._login:
-            if self._closed:
-                raise ConnectionLost(f"{self.where}: the connection was closed here")
-            if self._master and self._master.alive():
-                return self._master
-            if self._attempts != attempts and self._failed:
-                raise type(self._failed)(*self._failed.args)
-            if self._master:
-                self._master.close()
-                self._master = None
-            self._attempts += 1
-            try:
-                self._master = Master(self._host, self._ask, self._config, self._port)
-            except ClusterError as error:
-                self._failed = error
-                raise
-            self._failed = None
-            with self._count:
-                self._logins += 1
-            return self._master
+        if not master.check():
+            self._single.drop(master)
