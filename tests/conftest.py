@@ -30,6 +30,7 @@ import pytest
 # tell that the login nodes, Slurm and Grid Engine are up.
 OATH_SECRET = b"12345678901234567890"
 PORTS = {"sshd": 22220, "slurmctld": 6817, "sge_qmaster": 6444}
+FAR = "far 'away' ü"
 START_IT = "start it by: scripts/testcluster install && scripts/testcluster start (as root)"
 
 
@@ -239,6 +240,17 @@ def own_home(
         monkeypatch.delenv(name, raising=False)
     yield home
     shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An empty project for this machine's own queue, its twin elsewhere on this machine."""
+    made = tmp_path / "project"
+    (made / "init").mkdir(parents=True)
+    (made / "jobmon.yaml").write_text(
+        f"grace: 3\ninterval: 1\nremote: local\nscheduler: local\nrdir: {tmp_path}/{FAR}\n"
+    )
+    return made
 
 
 @pytest.fixture

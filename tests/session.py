@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from conftest import FAR
+
 from jobmon.core import life
 from jobmon.core.model import Kind, Life
 from jobmon.run import journal, names, views
@@ -75,6 +77,9 @@ JOIN = "../a1/result.2\n../deep/er/qsub.finished.2\n# a comment\n\nnot ../a1/STO
 FAST = "grace: 3\ninterval: 1\n"
 """Settings for tests: the same rules, shorter times."""
 
+LOCAL = FAST + "remote: local\nscheduler: local\n"
+"""The same, on this machine's own queue."""
+
 
 def environment(**more: str) -> dict[str, str]:
     return os.environ | {"PYTHONUNBUFFERED": "1"} | more
@@ -135,6 +140,11 @@ def only_run(project: Path) -> Path:
     runs = [p for p in runs if not p.is_symlink()]
     assert len(runs) == 1, runs
     return runs[0]
+
+
+def twin_of(project: Path) -> Path:
+    """The twin of the one run of a project on this machine's own queue."""
+    return project.parent / FAR / only_run(project).name
 
 
 def status(run: Path) -> dict[str, Any]:

@@ -78,5 +78,7 @@ def test_printable_is_one_line_without_control_codes() -> None:
 
 def test_a_job_that_will_never_start_says_so_while_it_waits_there() -> None:
     stuck = {KEY: "never"}
-    assert row(Job(KEY, Life.STARTED), stuck=stuck).reason == "never"
+    for life in (Life.STARTED, Life.RUNNING):
+        found = row(Job(KEY, life), stuck=stuck)
+        assert (found.state, found.reason) == ("submitted", "never")
     assert row(Job(KEY, Life.FINISHED), stuck=stuck).reason == ""

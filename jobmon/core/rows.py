@@ -58,8 +58,9 @@ def rows(
     blocked = in_vain(jobs, needs, present, maker)
     shown = (_row(job, needs, present, blocked, dependency) for job in jobs.values())
     return [
-        replace(row, reason=stuck[row.job.key])
-        if row.job.key in stuck and row.state == "submitted"
+        # It may have seemed to run for a moment, and is back in the queue for ever.
+        replace(row, state="submitted", reason=stuck[row.job.key])
+        if row.job.key in stuck and row.state in {"submitted", "running"}
         else row
         for row in shown
     ]

@@ -1,0 +1,206 @@
+"""What a person does to a run in the middle of it, on this machine's own queue."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from session import (
+    agree,
+    chain,
+    count,
+    daemon,
+    environment,
+    events,
+    jobmon,
+    only_run,
+    put,
+    ran_once,
+    script,
+    status,
+    twin_of,
+    until,
+)
+
+
+def test_touching_a_dependency_file_lets_a_held_job_go(project: Path) -> None:
+    put(project / "init", "m/qsub.0", needs=None)
+    jobmon("--ldir", project, code=1)
+    run = only_run(project)
+    (run / "m" / "qsub.dependency.0").touch()
+    jobmon("--ldir", run, code=0)
+    assert status(run)["counts"] == {"finished": 1}
+
+
+def test_what_a_person_changes_reaches_the_cluster_first(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "touch gate.seen; until [ -e go ]; do sleep 0.1; done")
+    put(project / "init", "m/qsub.1", "echo old > which", "qsub.finished.0\n")
+    with daemon("--ldir", project, log=project.parent / "out") as process:
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until((twin_of(project) / "m" / "gate.seen").exists, what="the first job")
+        new = script("cat input > which", "1").replace("__cwd__", str(twin_of(project) / "m"))
+        (run / "m" / "qsub.1").write_text(new)
+        (run / "m" / "input").write_text("new\n")
+        (run / "m" / "go").touch()
+        assert process.wait(60) == 0
+    assert (run / "m" / "which").read_text() == "new\n"
+
+
+def test_the_run_folder_s_script_counts_over_the_cluster_s(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "echo 'echo hijacked > which' > qsub.1; sleep 1")
+    put(project / "init", "m/qsub.1", "echo ours > which", "qsub.finished.0\n")
+    jobmon("--ldir", project, code=0)
+    assert (only_run(project) / "m" / "which").read_text() == "ours\n"
+
+
+def test_a_file_changed_on_both_sides_is_left_alone_until_a_person_chooses(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "cat input > which")
+    put(project / "init", "other/qsub.0")
+    (project / "init" / "m" / "input").write_text("first\n")
+    jobmon("--ldir", project, "--initonly", code=0)
+    run, twin = only_run(project), twin_of(project)
+    (run / "m" / "input").write_text("ours\n")
+    (twin / "m" / "input").write_text("theirs, longer\n")
+    done = jobmon("--ldir", run, code=1)
+    assert done.stdout.count("m/input was changed here and on the cluster; neither") == 1
+    assert "conflict m/input" in done.stdout
+    assert status(run)["state"] == {"m/qsub.0": "ready", "other/qsub.0": "finished"}
+    assert (run / "m" / "input").read_text() == "ours\n"
+    assert (twin / "m" / "input").read_text() == "theirs, longer\n"
+    (twin / "m" / "input").unlink()  # the person has chosen
+    jobmon("--ldir", run, code=0)
+    assert (run / "m" / "which").read_text() == "ours\n"
+
+
+def test_quelist_may_be_reordered_and_nothing_else(project: Path) -> None:
+    for name in "abcdef":
+        put(project / "init", f"{name}/qsub.0", "sleep 0.5")
+    with daemon("--ldir", project, "--maxqsub=1", log=project.parent / "out") as process:
+        until(lambda: list(project.glob("2*/quelist")), what="a run folder")
+        run = only_run(project)
+        until(lambda: len((run / "quelist").read_text().splitlines()) == 7, what="the quelist")
+        head, *lines = (run / "quelist").read_text().splitlines()
+        (run / "quelist").write_text("\n".join([head, *reversed(lines)]) + "\n")
+        until(lambda: count(run, "started") >= 3, what="three submissions")
+        (run / "quelist").write_text((run / "quelist").read_text() + "nonsense\n")
+        assert process.wait(90) == 0
+    started = [line.split(" ")[2] for line in events(run) if line.split(" ")[1] == "started"]
+    assert started[0] == "a/qsub.0"
+    assert started[2:] == sorted(started[2:], reverse=True)
+    assert [p.read_text().endswith("nonsense\n") for p in run.glob("quelist.rejected.*")] == [True]
+    agree(run)
+
+
+def test_a_quelist_edited_while_nobody_looks(project: Path) -> None:
+    for name in "abc":
+        put(project / "init", f"{name}/qsub.0")
+    jobmon("--ldir", project, "--maxqsub=1", "--once", code=1)
+    run = only_run(project)
+    head, *lines = (run / "quelist").read_text().splitlines()
+    (run / "quelist").write_text("\n".join([head, lines[0], lines[2], lines[1]]) + "\n")
+    jobmon("--ldir", run, "--maxqsub=1", code=0)
+    started = [line.split(" ")[2] for line in events(run) if line.split(" ")[1] == "started"]
+    assert started == ["a/qsub.0", "c/qsub.0", "b/qsub.0"]
+    edited = (run / "quelist").read_text().replace("finished@", "failed@")
+    (run / "quelist").write_text(edited)
+    jobmon("--ldir", run, code=0)
+    assert [p.read_text() for p in run.glob("quelist.rejected.*")] == [edited]
+    agree(run)
+
+
+def test_with_the_quelist_renamed_away_the_next_start_is_afresh(project: Path) -> None:
+    put(project / "init", "done/qsub.0")
+    put(project / "init", "runs/qsub.0", "echo x >> started.0; sleep 6")
+    put(project / "init", "failed/qsub.0", "[ -e mended ] || exit 1")
+    with daemon("--ldir", project, log=project.parent / "out"):
+        until(lambda: list(project.glob("2*/quelist")), what="a run folder")
+        run = only_run(project)
+        until(lambda: count(run, "finished") == 1 and count(run, "started") == 3)
+        jobmon("stop", "--run", run, code=0)
+    (run / "quelist").rename(run / "quelist.old")
+    (run / "failed" / "mended").touch()
+    jobmon("--ldir", run, code=0)
+    assert status(run)["counts"] == {"finished": 3}
+    ran_once(twin_of(project))
+    assert count(run, "started") == 3, "two adopted, one started anew"
+    agree(run)
+
+
+def test_once_does_one_cycle(project: Path) -> None:
+    chain(project / "init", "m")
+    jobmon("--ldir", project, "--once", code=1)
+    run = only_run(project)
+    assert count(run, "started") == 1
+    agree(run)
+    jobmon("--ldir", run, code=0)
+    ran_once(twin_of(project))
+
+
+def test_kill_takes_a_job_that_wrote_its_marker_and_goes_on(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "touch qsub.finished.0; sleep 60")
+    with daemon("--ldir", project, log=project.parent / "out") as process:
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until(lambda: count(run, "finished") == 1, what="its marker")
+        assert (run / "qsub.now").read_text().endswith(" ! m/qsub.0\n"), "it is in the queue still"
+        done = jobmon("kill", "--run", run, code=0)
+        process.wait(10)
+    assert "1 had ended by themselves, 0 left" in done.stdout
+    assert (run / "qsub.now").read_text() == ""
+    jobmon("--ldir", run, "--once", code=0)
+    assert "end 0" in (run / "qstat").read_text(), "nothing is left in the queue"
+    assert status(run)["counts"] == {"finished": 1}
+
+
+def test_once_again_and_again_settles_a_failure(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "exit 3")
+    jobmon("--ldir", project, "--once", code=1)
+    run = only_run(project)
+    end = time.monotonic() + 60
+    while status(run)["state"]["m/qsub.0"] != "failed":
+        assert time.monotonic() < end
+        jobmon("--ldir", run, "--once", code=1)
+    agree(run)
+
+
+def test_a_job_waits_until_all_its_inputs_are_there(project: Path, tmp_path: Path) -> None:
+    put(project / "init", "first/qsub.0")
+    with daemon("--ldir", project, "--forever", log=tmp_path / "out"):
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        until(lambda: count(run, "finished") == 1, what="the first job")
+        put(tmp_path, "new/qsub.0", "ls parts | wc -l > count")
+        text = (tmp_path / "new" / "qsub.0").read_text()
+        folder = str(twin_of(project) / "new")
+        (tmp_path / "new" / "qsub.0").write_text(text.replace("__cwd__", folder))
+        (tmp_path / "new" / "parts").mkdir()
+        for number in range(5000):
+            (tmp_path / "new" / "parts" / f"in{number}").touch()
+        (tmp_path / "new").rename(run / "new")
+        until(lambda: count(run, "finished") == 2, limit=90, what="the job with many inputs")
+    assert (twin_of(project) / "new" / "count").read_text().split() == ["5000"]
+
+
+def test_kills_beside_each_other_all_end_well(project: Path) -> None:
+    for name in "abc":
+        put(project / "init", f"{name}/qsub.0", "sleep 60")
+    jobmon("--ldir", project, "--once", code=1)
+    run = only_run(project)
+    kills = [
+        subprocess.Popen(
+            [sys.executable, "-m", "jobmon", "kill", "--run", run],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        for _ in range(3)
+    ]
+    told = [kill.communicate(timeout=100)[0] for kill in kills]
+    assert [kill.returncode for kill in kills] == [0, 0, 0], told
+    assert sum("3 killed" in text for text in told) == 1, told
+    assert status(run)["counts"] == {"killed": 3}
+    agree(run)
