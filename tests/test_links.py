@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from conftest import TestCluster
 
 from jobmon.cluster.base import ConnectionLost, Link, LookFailed, call
 from jobmon.cluster.links import connect
@@ -378,3 +380,26 @@ def test_the_links_cost_nothing_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_kill_9_of_whoever_opened_it_ends_the_master(testcluster: TestCluster) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from jobmon.cluster.links.login import ask_terminal\n"
+        "from jobmon.cluster.links import connect; from jobmon.core.address import Remote\n"
+        "link = connect(Remote('hpc'), ssh='openssh', ssh_config=Path(sys.argv[1]),"
+        " ask=ask_terminal)\n"
+        "print(link.rsync_shell()[0][-1], *link.rsync_shell()[0], flush=True); time.sleep(60)\n"
+    )
+    args = [sys.executable, "-c", code, str(testcluster.ssh_config)]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, text=True) as opener:
+        assert opener.stdout is not None
+        words = opener.stdout.readline().split()
+        path = Path(words[words.index("-S") + 1])
+        assert path.exists()
+        opener.kill()
+    end = time.monotonic() + 20
+    while subprocess.run(["pgrep", "-f", str(path)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < end, "the master outlived whoever opened it"
+        time.sleep(0.1)
+    shutil.rmtree(path.parent, ignore_errors=True)

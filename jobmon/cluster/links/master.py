@@ -40,6 +40,12 @@ _PLAIN = (
     "StrictHostKeyChecking=yes",
     "UpdateHostKeys=no",
 )
+# The connection ends with whoever opened it, however that ends: a watcher waits for the end of
+# our pipe, and then ends the process that still has this socket's path ($0) in its words.
+_GUARD = (
+    'exec 3<&0; (cat <&3 >/dev/null; ps -o args= -p $$ | grep -qF -- "$0" && kill $$)'
+    ' >/dev/null 2>&1 & exec 3<&-; exec "$@" </dev/null'
+)
 _REFUSALS = (
     "permission denied",
     "host key verification failed",
@@ -98,6 +104,8 @@ class Master:
         if child and child.poll() is None:
             if self.path.exists():
                 self._control("exit")
+            assert child.stdin
+            child.stdin.close()
             for end in (child.terminate, child.kill):
                 try:
                     child.wait(2)
@@ -105,6 +113,8 @@ class Master:
                 except subprocess.TimeoutExpired:
                     end()
             child.wait()
+        if child and child.stdin:
+            child.stdin.close()
         private.remove(self._folder)
 
     def check(self) -> bool:
@@ -138,8 +148,8 @@ class Master:
         command += ["-l", host.user, *(["-p", str(port)] if port else []), "--", host.name]
         with self._errors.open("wb") as errors:
             return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", _GUARD, str(self.path), *command],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 env=self._environment(),
