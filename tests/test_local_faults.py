@@ -123,13 +123,12 @@ def test_sigterm_ends_it_soon_though_the_batch_system_hangs(project: Path) -> No
     put(project / "init", "m/qsub.0")
     tools = project.parent / "hangs"
     tools.mkdir()
-    (tools / "squeue").write_text("#!/bin/sh\nsleep 300\n")
+    (tools / "squeue").write_text(f"#!/bin/sh\n: > '{project.parent}/asked'\nsleep 300\n")
     (tools / "squeue").chmod(0o755)
     args = [sys.executable, "-m", "jobmon", "--ldir", str(project), "--scheduler", "slurm"]
     path = f"{tools}:{os.environ['PATH']}"
     with subprocess.Popen(args, env=environment(PATH=path), stdout=subprocess.DEVNULL) as process:
-        until(lambda: list(project.glob("2*/jobmon.log")), what="a run folder")
-        time.sleep(1)  # now it hangs; earlier would be as well
+        until((project.parent / "asked").exists, what="the listing that hangs")
         began = time.monotonic()
         process.terminate()
         assert process.wait(20) == 1

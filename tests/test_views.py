@@ -99,12 +99,6 @@ def test_jobs_stand_in_the_order_in_which_they_became_ready() -> None:
     assert [mark.kind for mark in drawn[-1].marks] == [Kind.FINISHED, Kind.READY]
 
 
-def test_lines_take_the_order_of_another_list_and_new_ones_come_last() -> None:
-    drawn = [Line(Key(f"{name}/qsub.0")) for name in "abcde"]
-    wanted = [Key("d/qsub.0"), Key("gone/qsub.0"), Key("b/qsub.0")]
-    assert "".join(line.key[0] for line in views.arrange(drawn, wanted)) == "dbace"
-
-
 @given(lines)
 def test_a_quelist_reads_back_the_same(some: list[Line]) -> None:
     text = views.print_quelist(some)

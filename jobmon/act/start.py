@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
-import secrets
 import shlex
-import shutil
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,12 +15,12 @@ from typing import Any
 
 from jobmon import notices
 from jobmon.act import make
+from jobmon.act.identify import identify
 from jobmon.act.opened import Opened, link_to, opened, settings_of
 from jobmon.act.place import Place, find
 from jobmon.cluster.base import ClusterError, Link, LoginFailed, TwinLost, call
 from jobmon.cluster.cluster import twin_trouble
 from jobmon.cluster.links.login import Ask
-from jobmon.cluster.probe import Probe, answering, probe, silence
 from jobmon.core.model import Event, Kind, Life
 from jobmon.core.rows import rows
 from jobmon.cycle import begin
@@ -36,7 +32,6 @@ from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, load, merge, write_run_file
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import OURS
-from jobmon.run.usage import UsageError
 from jobmon.show.summary import summary
 
 log = logging.getLogger(__name__)
@@ -117,7 +112,7 @@ def _new(
     date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     link = link_to(settings, ask)
     try:
-        identity = _identify(place, date, settings, link, say)
+        identity = identify(place, date, settings, link, say)
         run, found = make.make(place.project, date, settings, identity)
     except BaseException:
         link.close()
@@ -142,7 +137,7 @@ def _again(
     settings = _project_settings(place, wish, say)
     link = link_to(settings, ask)
     try:
-        identity = _identify(place, run.name, settings, link, say)
+        identity = identify(place, run.name, settings, link, say)
     except BaseException:
         link.close()
         raise
@@ -160,55 +155,6 @@ def _project_settings(place: Place, wish: Wish, say: Callable[[str], None]) -> S
     from_file = load(path) if path.exists() else {}
     say(f"settings: {path if path.exists() else 'no jobmon.yaml'}, and the command line")
     return merge(from_file, wish.flags)
-
-
-def _identify(
-    place: Place,
-    date: str,
-    settings: Settings,
-    link: Link,
-    say: Callable[[str], None],
-) -> Identity:
-    """What makes this run this run, as the cluster tells it. Raises UsageError, ClusterError."""
-    local = settings.target is None
-    link.open()
-    found = probe(link, systems=settings.scheduler == "auto")
-    if not local and settings.rdir is None:
-        raise UsageError("--rdir is missing: the folder on the cluster under which runs are made")
-    if not local and shutil.which("rsync") is None:
-        raise UsageError("rsync is missing on this machine; install it")
-    if not local and not found.rsync:
-        raise UsageError(f"rsync is missing on {link.where}; ask for it to be installed there")
-    scheduler = _scheduler(settings, link, found, say)
-    if settings.rdir is None:
-        twin = str(place.project / date)
-    else:
-        above = settings.rdir.removeprefix("~/")
-        if not above.startswith("/"):
-            above = f"{found.home}/{above}"
-        twin = "/".join(part for part in (above.rstrip("/"), place.below, date) if part)
-    where = f"{getpass.getuser()}@{socket.gethostname()}" if local else link.where
-    if "@" not in where:
-        where = f"{found.user}@{where}"
-    return Identity(secrets.token_hex(6), where, scheduler, twin)
-
-
-def _scheduler(settings: Settings, link: Link, found: Probe, say: Callable[[str], None]) -> str:
-    local = settings.target is None
-    if settings.scheduler == "local" and not local:
-        raise UsageError(
-            "--scheduler local is this machine's own queue; it goes with --remote local"
-        )
-    if settings.scheduler != "auto":
-        return settings.scheduler
-    able = answering(found)
-    if len(able) > 1:
-        say(f"{', '.join(able)} answer; {able[0]} is taken, --scheduler chooses another")
-    if able:
-        return able[0]
-    if local:
-        return "local"
-    raise UsageError(f"no batch system answers on {link.where}: {silence(found)}; see --scheduler")
 
 
 def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:

@@ -156,12 +156,7 @@ class Know:
 
     def lines(self) -> list[views.Line]:
         """The quelist as it should stand now."""
-        return [
-            views.Line(
-                key, tuple(mark for event in self.jobs[key].history if (mark := views.mark(event)))
-            )
-            for key in self.order
-        ]
+        return [views.line_of(key, self.jobs[key].history) for key in self.order]
 
     def complain(self, text: str) -> bool:
         """Whether ``text`` has not been said yet."""

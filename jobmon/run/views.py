@@ -71,23 +71,20 @@ def lists(event: Event) -> bool:
     return event.kind in (Kind.READY, Kind.STARTED) or IMPORTED in event.notes
 
 
+def line_of(key: Key, history: Iterable[Event]) -> Line:
+    """The line of one job that had these events."""
+    return Line(key, tuple(shown for event in history if (shown := mark(event))))
+
+
 def lines_of(events: Iterable[Event]) -> list[Line]:
     """The lines of the jobs that ever became ready (or were adopted or imported), in that order."""
-    lives: dict[Key, list[Mark]] = {}
+    lives: dict[Key, list[Event]] = {}
     listed: dict[Key, None] = {}
     for event in events:
-        shown = mark(event)
-        if shown is not None:
-            lives.setdefault(event.key, []).append(shown)
-            if lists(event):
-                listed.setdefault(event.key)
-    return [Line(key, tuple(lives[key])) for key in listed]
-
-
-def arrange(lines: Sequence[Line], keys: Iterable[Key]) -> list[Line]:
-    """The lines in the order of ``keys`` (of another quelist, say); those not among them last."""
-    rank = {key: i for i, key in enumerate(keys)}
-    return sorted(lines, key=lambda line: rank.get(line.key, len(rank)))
+        lives.setdefault(event.key, []).append(event)
+        if lists(event):
+            listed.setdefault(event.key)
+    return [line_of(key, lives[key]) for key in listed]
 
 
 # --- quelist -------------------------------------------------------------------------------

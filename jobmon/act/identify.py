@@ -1,0 +1,65 @@
+"""What makes a new run that run: where it is, on which batch system, in which folder there."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import shutil
+import socket
+from collections.abc import Callable
+
+from jobmon.act.place import Place
+from jobmon.cluster.base import Link
+from jobmon.cluster.probe import Probe, answering, probe, silence
+from jobmon.run.options import Settings
+from jobmon.run.settings import Identity
+from jobmon.run.usage import UsageError
+
+
+def identify(
+    place: Place,
+    date: str,
+    settings: Settings,
+    link: Link,
+    say: Callable[[str], None],
+) -> Identity:
+    """What makes this run this run, as the cluster tells it. Raises UsageError, ClusterError."""
+    local = settings.target is None
+    link.open()
+    found = probe(link, systems=settings.scheduler == "auto")
+    if not local and settings.rdir is None:
+        raise UsageError("--rdir is missing: the folder on the cluster under which runs are made")
+    if not local and shutil.which("rsync") is None:
+        raise UsageError("rsync is missing on this machine; install it")
+    if not local and not found.rsync:
+        raise UsageError(f"rsync is missing on {link.where}; ask for it to be installed there")
+    scheduler = _scheduler(settings, link, found, say)
+    if settings.rdir is None:
+        twin = str(place.project / date)
+    else:
+        above = settings.rdir.removeprefix("~/")
+        if not above.startswith("/"):
+            above = f"{found.home}/{above}"
+        twin = "/".join(part for part in (above.rstrip("/"), place.below, date) if part)
+    where = f"{getpass.getuser()}@{socket.gethostname()}" if local else link.where
+    if "@" not in where:
+        where = f"{found.user}@{where}"
+    return Identity(secrets.token_hex(6), where, scheduler, twin)
+
+
+def _scheduler(settings: Settings, link: Link, found: Probe, say: Callable[[str], None]) -> str:
+    local = settings.target is None
+    if settings.scheduler == "local" and not local:
+        raise UsageError(
+            "--scheduler local is this machine's own queue; it goes with --remote local"
+        )
+    if settings.scheduler != "auto":
+        return settings.scheduler
+    able = answering(found)
+    if len(able) > 1:
+        say(f"{', '.join(able)} answer; {able[0]} is taken, --scheduler chooses another")
+    if able:
+        return able[0]
+    if local:
+        return "local"
+    raise UsageError(f"no batch system answers on {link.where}: {silence(found)}; see --scheduler")
