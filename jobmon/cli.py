@@ -147,11 +147,43 @@ def kill(run: Path, hold: bool, keys: tuple[str, ...]) -> None:
 @click.argument("keys", nargs=-1, required=True)
 def release(run: Path, keys: tuple[str, ...]) -> None:
     """Let held or killed jobs go again."""
-    from jobmon.act import kill as act  # noqa: PLC0415
+    from jobmon.act import mend as act  # noqa: PLC0415
     from jobmon.act.place import run_meant  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
 
     sys.exit(act.release(run_meant(run), keys, ask=ask_terminal, say=click.echo))
+
+
+@cli.command()
+@_RUN_OPTION
+@click.argument("keys", nargs=-1, required=True)
+def retry(run: Path, keys: tuple[str, ...]) -> None:
+    """Begin a new attempt of failed or killed jobs.
+
+    KEYS are job keys, folders or patterns: mp-149/qsub.0, mp-149, 'mp-*/qsub.3'.
+    """
+    from jobmon.act import mend as act  # noqa: PLC0415
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+
+    sys.exit(act.retry(run_meant(run), keys, ask=ask_terminal, say=click.echo))
+
+
+@cli.command()
+@_RUN_OPTION
+@click.option("--lost", is_flag=True, help="It is nowhere in the batch system, and will not be.")
+@click.option("--jobid", help="It is in the batch system, or was, under this job ID.")
+@click.argument("key")
+def resolve(run: Path, lost: bool, jobid: str | None, key: str) -> None:
+    """End the doubt about an unclear job, as you found it in the batch system."""
+    from jobmon.act import mend as act  # noqa: PLC0415
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+    from jobmon.run.usage import UsageError  # noqa: PLC0415
+
+    if lost == (jobid is not None):
+        raise UsageError("jobmon resolve KEY wants either --lost or --jobid ID")
+    sys.exit(act.resolve(run_meant(run), key, jobid, ask=ask_terminal, say=click.echo))
 
 
 @cli.command()

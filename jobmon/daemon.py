@@ -222,8 +222,9 @@ def _worked(work: Work, relay: _Relay) -> int:
 
 
 def _note(line: str) -> None:
-    sys.stderr.write(f"{_now()} {line}\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # a full disk under the log ends no daemon
+        sys.stderr.write(f"{_now()} {line}\n")
+        sys.stderr.flush()
 
 
 def _now() -> str:

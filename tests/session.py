@@ -77,6 +77,14 @@ JOIN = "../a1/result.2\n../deep/er/qsub.finished.2\n# a comment\n\nnot ../a1/STO
 FAST = "grace: 3\ninterval: 1\n"
 """Settings for tests: the same rules, shorter times."""
 
+
+def hurry(project: Path, *more: str) -> None:
+    """Shorten a local project's times: nothing lags there. ``more`` are further settings."""
+    path = project / "jobmon.yaml"
+    text = path.read_text().replace(FAST, "grace: 1\ninterval: 0.3\n")
+    path.write_text("\n".join([text, *more, ""]))
+
+
 LOCAL = FAST + "remote: local\nscheduler: local\n"
 """The same, on this machine's own queue."""
 

@@ -36,6 +36,7 @@ def test_a_mode_is_kept_and_a_new_one_is_less_the_umask(tmp_path: Path) -> None:
         os.umask(before)
 
 
+@pytest.mark.fault("Disks and clocks: here full, at each write")
 @pytest.mark.parametrize("step", ["write_all", "flush"])
 def test_a_full_disk_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str

@@ -91,12 +91,14 @@ def test_a_text_without_an_id_is_never_accepted(system: Batch, code: int, text: 
     assert isinstance(system.accepted(code, text), Refused | NotRun | Unclear)
 
 
+@pytest.mark.fault("Batch systems: empty with exit code 0")
 @every
 @pytest.mark.parametrize("code", [0, 1, 124, 137, 143])
 def test_silence_is_unclear(system: Batch, code: int) -> None:
     assert isinstance(system.accepted(code, ""), Unclear)
 
 
+@pytest.mark.fault("Batch systems: garbage")
 @every
 @given(st.text() | st.text("<job_inf/>state|0123 \n=:RUNING", max_size=200))
 def test_any_text_is_a_listing_or_a_failed_look(system: Batch, text: str) -> None:

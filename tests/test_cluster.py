@@ -141,7 +141,7 @@ def test_what_became_of_jobs_that_left(lab: Lab) -> None:
         Gone(key, jobid, f"{key.replace('qsub.', 'qsub.finished.')}", (f".e{jobid}",))
         for key, jobid in zip(keys, (one, two, three), strict=True)
     ]
-    lost = Reason(Cause.FORGOTTEN, "gone; last words: no�convergence")
+    lost = Reason(Cause.FORGOTTEN, "gone; last words: trace / no�convergence")
     assert lab.cluster.confirm(gone) == {
         keys[0]: Verdict(False),
         keys[1]: Verdict(True, False, lost),
@@ -149,12 +149,12 @@ def test_what_became_of_jobs_that_left(lab: Lab) -> None:
     }
 
 
-def test_last_words_alone_are_a_reason_too(lab: Lab) -> None:
+def test_last_words_say_nothing_of_a_job_that_is_not_gone(lab: Lab) -> None:
     (one,) = submitted(lab, "m/qsub.0")
     (lab.twin / "m" / f"x.e{one}").write_text("boom\n")
     gone = Gone(Key("m/qsub.0"), one, "m/qsub.finished.0", (f".e{one}",))
     (verdict,) = lab.cluster.confirm([gone]).values()
-    assert verdict == Verdict(False, False, Reason(Cause.FORGOTTEN, "last words: boom"))
+    assert verdict == Verdict(gone=False)
 
 
 def test_delete(lab: Lab) -> None:

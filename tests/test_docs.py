@@ -201,6 +201,11 @@ def test_the_other_flags_are_those_of_run() -> None:
     assert named == [flag for flag in run_flags() if flag not in settings]
 
 
+def test_the_other_commands_are_all_named() -> None:
+    named = {row[0].strip("`") for row in table("docs/settings.md", "The other commands")}
+    assert named == {f"jobmon {verb}" for verb in cli.commands} - {"jobmon run"}
+
+
 def test_the_environment_variables_are_read() -> None:
     code = "".join(p.read_text("utf-8") for p in (ROOT / "jobmon").rglob("*.py"))
     for row in table("docs/settings.md", "Environment variables"):

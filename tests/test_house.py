@@ -141,8 +141,11 @@ def test_a_script_says_what_it_does_and_how_it_is_called(path: Path) -> None:
     lines = path.read_text("ascii").splitlines()
     head = [line for line in lines[:12] if line.startswith("# ")]
     assert lines[0].startswith("# ")
-    assert any(line.startswith("# main TOKEN") for line in head)
-    assert "main() {" in lines
+    main = (
+        "limited SECONDS" if path.stem == "limit" else "main TOKEN"
+    )  # it stands before all others
+    assert any(line.startswith(f"# {main}") for line in head)
+    assert f"{main.split(maxsplit=1)[0]}() {{" in lines
     assert max(map(len, lines)) <= 110
 
 

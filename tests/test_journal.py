@@ -251,6 +251,7 @@ def test_following_names_the_line_counted_from_the_start(tmp_path: Path) -> None
         journal.follow(path, offset)
 
 
+@pytest.mark.fault("Disks and clocks: here full, at each write")
 @pytest.mark.parametrize("step", ["write", "flush"])
 def test_a_full_disk_leaves_the_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -283,11 +284,15 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert journal.read(path) == SOME
 
 
-def test_a_write_that_cannot_be_taken_back_ends_all_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.fault("Disks and clocks: here full, at each write")
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_write_that_cannot_be_taken_back_is_taken_back_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: bool
 ) -> None:
+    """Unless another hand wrote behind it meanwhile: that is not ours to cut off."""
     path = tmp_path / "qsub.log"
     log = Journal.open(path)
+    log.append(SOME[:1])
 
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -295,10 +300,18 @@ def test_a_write_that_cannot_be_taken_back_ends_all_writing(
     with monkeypatch.context() as patch:
         patch.setattr(journal, "flush", fail)
         patch.setattr(os, "ftruncate", fail)
-        with pytest.raises(JournalError, match="cannot be written"):
-            log.append(SOME)
-    with pytest.raises(JournalError, match="cannot be taken back"):
-        log.append(SOME)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="cannot be written"):
+                log.append(SOME[1:])
+            assert path.read_text("utf-8") == lines(SOME), "written, but the disk may not have it"
+    if meanwhile:
+        with path.open("a") as other:
+            other.write("x")
+        with pytest.raises(JournalError, match="changed by another hand"):
+            log.append(SOME[1:])
+        return
+    log.append(SOME[1:2])
+    assert journal.read(path) == SOME[:2]
 
 
 def test_nothing_is_written_of_a_batch_with_a_bad_event(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_kill_of_one_job_by_a_running_daemon_then_hold_and_release(
         jobmon("release", "--run", run, "m1/qsub.0", code=0)
         until(lambda: count(run, "finished") == 2, what="the released job's end")
         assert (twin / "m1" / "quick").exists()
+        until(lambda: (run / "quelist").read_text().count("finished") == 2, what="the quelist")
     assert (run / "m1" / "qsub.dependency.0").exists()
     assert status(run)["state"] == {"m1/qsub.0": "finished", "m2/qsub.0": "finished"}
     line = next(x for x in (run / "quelist").read_text().splitlines() if x.startswith("m1/"))

@@ -105,6 +105,7 @@ def test_input_nobody_reads_and_much_stderr_do_not_block(kind: str, links: Conne
     assert run(links(kind, "hpc"), noisy, BIG) == b"done\n"
 
 
+@pytest.mark.fault("Connections: slow")
 @anywhere
 def test_silence_has_a_limit_and_the_link_goes_on(kind: str, links: Connect) -> None:
     link = links(kind, "hpc")
@@ -116,6 +117,7 @@ def test_silence_has_a_limit_and_the_link_goes_on(kind: str, links: Connect) -> 
     assert link.spent().logins == (0 if kind == "local" else 1)
 
 
+@pytest.mark.fault("Connections: slow")
 @anywhere
 def test_a_command_that_speaks_now_and_then_is_not_silent(kind: str, links: Connect) -> None:
     slow = "exec /bin/sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.4; done'"
@@ -157,6 +159,7 @@ def test_noisy_shells(kind: str, host: str, links: Connect) -> None:
     assert any(line.startswith(b"\0") for line in call(link, "probe", []))
 
 
+@pytest.mark.fault("Connections: an answer that is a page of text")
 @pytest.mark.cluster
 @over_ssh
 def test_an_answer_without_an_end_is_none(kind: str, links: Connect) -> None:
@@ -175,6 +178,7 @@ def test_an_answer_without_an_end_is_none(kind: str, links: Connect) -> None:
         list(call(Deaf(links(kind, "hpc")), "probe", []))  # type: ignore[arg-type]
 
 
+@pytest.mark.fault("Connections: MaxSessions 2")
 @pytest.mark.cluster
 @over_ssh
 def test_a_server_that_opens_two_channels_only(kind: str, links: Connect) -> None:
@@ -185,6 +189,7 @@ def test_a_server_that_opens_two_channels_only(kind: str, links: Connect) -> Non
     assert link.spent().logins == 1
 
 
+@pytest.mark.fault("Connections: MaxSessions 2")
 @pytest.mark.cluster
 def test_a_refused_channel_is_waited_for_and_then_given_up(links: Connect) -> None:
     link = links("fabric", "narrow")
@@ -196,6 +201,7 @@ def test_a_refused_channel_is_waited_for_and_then_given_up(links: Connect) -> No
         holder.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.fault("Connections: lost")
 @pytest.mark.cluster
 @over_ssh
 def test_a_connection_that_dies_is_lost_at_once_and_made_anew(kind: str, links: Connect) -> None:
@@ -212,6 +218,7 @@ def test_a_connection_that_dies_is_lost_at_once_and_made_anew(kind: str, links: 
     assert link.spent().logins == 2
 
 
+@pytest.mark.fault("Connections: half-open (found within a minute)")
 @pytest.mark.cluster
 def test_a_server_that_hangs_is_given_up(links: Connect) -> None:
     link, other = links("fabric", "hpc"), links("fabric", "hpc")
@@ -226,6 +233,7 @@ def test_a_server_that_hangs_is_given_up(links: Connect) -> None:
         run(other, f"kill -9 {server}")
 
 
+@pytest.mark.fault("Connections: lost")
 @pytest.mark.cluster
 @over_ssh
 def test_threads_that_find_it_dead_log_in_once(kind: str, links: Connect) -> None:
@@ -280,6 +288,7 @@ def test_rsync_says_what_went_wrong(kind: str, links: Connect, tmp_path: Path) -
     assert run(link, "echo on") == b"on\n"
 
 
+@pytest.mark.fault("Connections: lost")
 @pytest.mark.cluster
 @over_ssh
 def test_an_rsync_whose_connection_breaks_fails(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jobmon.cluster.base import LoginFailed
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import ask_terminal
-from jobmon.cluster.links.sshconfig import Host, gateway, resolve
+from jobmon.cluster.links.sshconfig import KEEPALIVE, Host, gateway, resolve
 from jobmon.core.address import Remote, parse_remote
 
 WORD = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
@@ -116,7 +116,7 @@ def test_what_is_given_wins(reader: str, tmp_path: Path) -> None:
     path = written(tmp_path, "Host h", "  User me", "  Port 1")
     host = resolve(Remote("h", "you", 2), path)
     assert (host.user, host.port, host.where) == ("you", 2, "you@h")
-    assert host.alive == 15
+    assert host.alive == KEEPALIVE
 
 
 def test_proxy_command_tokens(reader: str, tmp_path: Path) -> None:

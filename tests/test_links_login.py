@@ -141,6 +141,7 @@ def works(link: Link) -> bool:
 
 
 @over_ssh
+@pytest.mark.fault("Security: an unknown host key stops with the reason and the way out")
 def test_an_unknown_host_key_is_refused(serve: Callable[..., Server], kind: Kind) -> None:
     server = serve()
     (server.folder / "known_hosts").write_text("")
@@ -150,6 +151,7 @@ def test_an_unknown_host_key_is_refused(serve: Callable[..., Server], kind: Kind
 
 
 @over_ssh
+@pytest.mark.fault("Security: a changed host key stops with the reason and the way out")
 def test_a_changed_host_key_is_refused(serve: Callable[..., Server], kind: Kind) -> None:
     server = serve()
     keygen("-t", "ed25519", "-N", "", "-f", f"{server.folder}/other")
@@ -160,6 +162,7 @@ def test_a_changed_host_key_is_refused(serve: Callable[..., Server], kind: Kind)
 
 
 @over_ssh
+@pytest.mark.fault("Security: a revoked host key stops with the reason")
 def test_a_revoked_host_key_is_refused(serve: Callable[..., Server], kind: Kind) -> None:
     server = serve()
     good = (server.folder / "known_hosts").read_text()
@@ -193,6 +196,7 @@ def test_names_of_known_hosts(serve: Callable[..., Server], kind: Kind) -> None:
     assert works(server.link(kind, files, "HostKeyAlias elsewhere"))
 
 
+@pytest.mark.fault("Connections: refused")
 @over_ssh
 def test_a_wrong_key_is_denied_once(serve: Callable[..., Server], kind: Kind) -> None:
     server = serve()
@@ -205,6 +209,7 @@ def test_a_wrong_key_is_denied_once(serve: Callable[..., Server], kind: Kind) ->
     assert link.spent().logins == 0
 
 
+@pytest.mark.fault("Connections: refused")
 @over_ssh
 def test_nobody_listens(serve: Callable[..., Server], kind: Kind) -> None:
     server = serve()
@@ -212,6 +217,15 @@ def test_nobody_listens(serve: Callable[..., Server], kind: Kind) -> None:
         works(server.link(kind, "Port 1"))
     with pytest.raises(ConnectionLost, match="no connection"):
         works(server.link(kind, "HostName nowhere.invalid"))
+
+
+@over_ssh
+def test_an_alias_that_looks_like_a_host_with_a_port(
+    serve: Callable[..., Server], kind: Kind
+) -> None:
+    server = serve()
+    know(server.folder, server.port, "host_ed", host="[elsewhere]:2222")
+    assert works(server.link(kind, "HostKeyAlias [elsewhere]:2222"))
 
 
 @over_ssh
@@ -237,6 +251,9 @@ def test_batch_mode_never_asks(serve: Callable[..., Server], kind: Kind) -> None
         works(server.link(kind, "BatchMode yes", ask=lambda p, e: pytest.fail(p)))
 
 
+@pytest.mark.fault(
+    "Connections: a second factor wanted while nobody is there (said once; never hammered)"
+)
 @over_ssh
 def test_nobody_is_there_to_answer(serve: Callable[..., Server], kind: Kind) -> None:
     server = serve()
@@ -314,6 +331,7 @@ def test_a_proxy_command(serve: Callable[..., Server], kind: Kind) -> None:
 
 
 @over_ssh
+@pytest.mark.fault("Security: a changed host key of a jump host")
 def test_each_hop_has_its_own_host_key(serve: Callable[..., Server], kind: Kind) -> None:
     server, first, second = serve(), serve(), serve()
     config = server.config("ProxyJump first,second")
@@ -349,6 +367,9 @@ def test_a_ring_of_jump_hosts(serve: Callable[..., Server], kind: Kind) -> None:
         works(connect(Remote("here"), ssh=kind, ssh_config=config, ask=ask_terminal))
 
 
+@pytest.mark.fault(
+    "Security: text from the cluster cannot reach a terminal as control codes (prompts)"
+)
 def test_a_person_is_asked_on_the_terminal() -> None:
     code = (
         "from jobmon.cluster.links.login import ask_terminal\n"

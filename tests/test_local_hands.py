@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from session import (
     agree,
     chain,
@@ -49,6 +50,7 @@ def test_what_a_person_changes_reaches_the_cluster_first(project: Path) -> None:
     assert (run / "m" / "which").read_text() == "new\n"
 
 
+@pytest.mark.fault("Hands of users: scripts edited between attempts")
 def test_the_run_folder_s_script_counts_over_the_cluster_s(project: Path) -> None:
     put(project / "init", "m/qsub.0", "echo 'echo hijacked > which' > qsub.1; sleep 1")
     put(project / "init", "m/qsub.1", "echo ours > which", "qsub.finished.0\n")
@@ -56,6 +58,7 @@ def test_the_run_folder_s_script_counts_over_the_cluster_s(project: Path) -> Non
     assert (only_run(project) / "m" / "which").read_text() == "ours\n"
 
 
+@pytest.mark.fault("Hands of users: files changed on both sides")
 def test_a_file_changed_on_both_sides_is_left_alone_until_a_person_chooses(project: Path) -> None:
     put(project / "init", "m/qsub.0", "cat input > which")
     put(project / "init", "other/qsub.0")
@@ -75,6 +78,7 @@ def test_a_file_changed_on_both_sides_is_left_alone_until_a_person_chooses(proje
     assert (run / "m" / "which").read_text() == "ours\n"
 
 
+@pytest.mark.fault("Hands of users: quelist edited while the daemon runs")
 def test_quelist_may_be_reordered_and_nothing_else(project: Path) -> None:
     for name in "abcdef":
         put(project / "init", f"{name}/qsub.0", "sleep 0.5")
@@ -184,6 +188,7 @@ def test_a_job_waits_until_all_its_inputs_are_there(project: Path, tmp_path: Pat
     assert (twin_of(project) / "new" / "count").read_text().split() == ["5000"]
 
 
+@pytest.mark.fault("Hands of users: dozens of jobmon commands at once")
 def test_kills_beside_each_other_all_end_well(project: Path) -> None:
     for name in "abc":
         put(project / "init", f"{name}/qsub.0", "sleep 60")

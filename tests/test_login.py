@@ -39,11 +39,10 @@ class Terminal:
         self.asked = 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(
-                sys.executable,
-                [sys.executable, "-m", "jobmon", *map(str, args)],
-                environment(),
-            )
+            os.execve(sys.executable, self.command(args), environment())
+
+    def command(self, args: list[str | Path]) -> list[str]:
+        return [sys.executable, "-m", "jobmon", *map(str, args)]
 
     def play(self, limit: float = 120) -> int:
         """Answer what is asked until the command ends; its exit code."""
@@ -111,6 +110,9 @@ def test_asked_once_on_the_terminal_that_started_the_daemon(
     ran_once(testcluster.home("otp") / rdir / run.name)
 
 
+@pytest.mark.fault(
+    "Connections: a second factor wanted while nobody is there (said once; never hammered)"
+)
 def test_nobody_there_to_answer_is_said_and_leaves_nothing(
     testcluster: TestCluster, remote_dir: GiveDir, tmp_path: Path
 ) -> None:

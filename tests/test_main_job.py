@@ -98,9 +98,12 @@ def test_ids_that_begin_alike_are_different_jobs(
     agree(run)
 
 
-@pytest.mark.parametrize("host", ["bashnoise", "csh", "fish", "hpc-jump"])
+NARROW = pytest.param("narrow", marks=pytest.mark.fault("Connections: MaxSessions 2"))
+
+
+@pytest.mark.parametrize("host", ["bashnoise", "csh", "fish", "hpc-jump", NARROW])
 @pytest.mark.parametrize("ssh", ["fabric", "openssh"])
-def test_noisy_shells_and_jump_hosts(
+def test_noisy_shells_jump_hosts_and_few_channels(
     testcluster: TestCluster, remote_dir: GiveDir, tmp_path: Path, host: str, ssh: str
 ) -> None:
     project = tmp_path / "with space"

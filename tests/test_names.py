@@ -37,6 +37,7 @@ keys = st.builds(names.key, folders, ids)
 
 
 @given(texts)
+@pytest.mark.fault("Input: names of every kind (written and read back)")
 def test_a_written_name_reads_back_the_same(text: str) -> None:
     written = names.encode(text)
     assert names.decode(written) == text
@@ -162,6 +163,7 @@ def test_dots_in_names_are_names(good: str) -> None:
     assert names.read_key(good) == good
 
 
+@pytest.mark.fault("Input: a newline in a name is refused")
 def test_a_newline_is_refused_in_clear_words() -> None:
     names.check_name("a b'c$;é")
     with pytest.raises(ValueError, match=r"'a\\nb' holds a newline; rename it"):

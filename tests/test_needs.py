@@ -65,6 +65,7 @@ def test_the_run_folder_itself_can_hold_jobs() -> None:
         ("x\0y", "m", 1),
     ],
 )
+@pytest.mark.fault("Input: outside the run")
 def test_what_leaves_the_run_folder_is_refused(text: str, folder: str, line: int) -> None:
     with pytest.raises(BadNeed) as caught:
         parse(text, folder)
@@ -73,6 +74,7 @@ def test_what_leaves_the_run_folder_is_refused(text: str, folder: str, line: int
 
 
 @given(st.text(max_size=40), st.sampled_from(["", "m", "a b/c"]))
+@pytest.mark.fault("Input: outside the run (any text)")
 def test_no_need_ever_leaves_the_run_folder(text: str, folder: str) -> None:
     try:
         found = parse(text, folder)
@@ -148,6 +150,7 @@ def after(*others: str) -> str:
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])
+@pytest.mark.fault("Input: rings, itself")
 def test_a_ring_and_all_behind_it(length: int) -> None:
     ring = {f"r{i}": (Life.NEW, after(f"r{(i + 1) % length}")) for i in range(length)}
     found = World(ring | {"b": (Life.NEW, after("r0")), "free": (Life.READY, "")}).in_vain()
@@ -302,6 +305,7 @@ def test_a_hundred_thousand_in_a_chain_take_a_moment(head: tuple[Life, str]) -> 
     assert len(found) == blocked
 
 
+@pytest.mark.fault("Input: rings (of a hundred thousand)")
 def test_a_ring_of_a_hundred_thousand_takes_a_moment() -> None:
     size = 100_000
     world = World({f"j{i}": (Life.NEW, after(f"j{(i + 1) % size}")) for i in range(size)})

@@ -18,7 +18,17 @@ import pytest
 
 from jobmon.run import owner
 from jobmon.run.host import this_process
-from jobmon.run.owner import Held, Lost, OwnerError, acquire, holder, request, take
+from jobmon.run.owner import (
+    Held,
+    Lost,
+    OwnerError,
+    Request,
+    acquire,
+    done,
+    holder,
+    request,
+    waiting,
+)
 
 FORK = multiprocessing.get_context("fork")  # spawning dozens would take a minute
 DEADLINE = 120.0
@@ -113,6 +123,7 @@ def test_a_lock_of_an_earlier_boot_or_of_a_used_again_pid_is_taken_over(
         old.check()
 
 
+@pytest.mark.fault("Hands of users: the same run started on two hosts that share a disk")
 def test_a_lock_of_another_host_is_taken_only_when_told_to(tmp_path: Path) -> None:
     old = acquire(tmp_path)
     rewrite(tmp_path, host="hal", machine="2001", boot="discovery", pid=9000)
@@ -239,6 +250,7 @@ def hold(run: Path, wanted: int, crashes: bool, guarded: bool, i: int) -> None:
     os._exit(0 if had == wanted else 2)
 
 
+@pytest.mark.fault("Hands of users: dozens of jobmon commands at once")
 @pytest.mark.parametrize(
     ("crashes", "guarded"), [(False, True), (True, True), (False, False)],
     ids=["release", "crash", "no flock"],
@@ -278,6 +290,16 @@ def test_one_of_many_takes_over_a_stale_lock(tmp_path: Path) -> None:
 # --- requests ------------------------------------------------------------------------------
 
 
+def take(run: Path) -> list[Request]:
+    """What waits, done one after another."""
+    found = waiting(run)
+    assert [one.id for one in waiting(run)][: len(found)] == [one.id for one in found]
+    for one in found:
+        done(run, one.id)
+        done(run, one.id)  # a second time does no harm
+    return found
+
+
 def test_requests_arrive_whole_once_and_in_order(weird_path: Path) -> None:
     assert take(weird_path) == []
     odd = os.fsdecode(b"caf\xe9 \xc3\xa9\n/qsub.0")
@@ -293,6 +315,7 @@ def test_requests_arrive_whole_once_and_in_order(weird_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.fault("Disks and clocks: wall time stepping back")
 def test_a_clock_that_steps_back_changes_no_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

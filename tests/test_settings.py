@@ -150,13 +150,14 @@ FOLDER = "a folder on the cluster, absolute or relative to the home folder there
         ("placeholders: !!python/object:x {a: b}", "1: 'placeholders' wants lines 'name: value'"),
         ("remote: *there", f"1: found undefined alias 'there'; {QUOTES}"),
         ("results: &a [*a]", "1: 'results': plain text is wanted here, no list or table"),
-        ("<<: {remote: a}", "1: no setting is called '<<'; there are remote, user, rdir, binpath, pythonpath, maxqsub, maxcore, qsubheader, results, scheduler, ssh, ssh_config, interval, placeholders, grace, pulls_every"),
+        ("<<: {remote: a}", "1: no setting is called '<<'; there are remote, user, rdir, binpath, pythonpath, maxqsub, maxcore, qsubheader, results, scheduler, ssh, ssh_config, interval, placeholders, grace, pulls_every, retries"),
         (b"remote: h\nuser: \xff", "2: not UTF-8; save the file as UTF-8"),
         ("remote: h\nuser: \x01", "2: a control character; take it out"),
         ('user: "\\UFFFFFFFF"', f"1: a value YAML cannot read; {LINES}"),
         ("[" * 5000, "1: nested too deep; lines 'name: value' are wanted"),
     ],
 )  # fmt: skip
+@pytest.mark.fault("Input: a jobmon.yaml with a wrong key, type, duplicate or tag")
 def test_a_mistake_names_its_line_and_the_way_out(
     here: Path, text: str | bytes, message: str
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_file_that_cannot_be_read(here: Path) -> None:
 
 
 @given(st.binary(max_size=200))
+@pytest.mark.fault("Input: a jobmon.yaml of any bytes")
 def test_no_file_makes_load_raise_anything_else(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
@@ -269,6 +271,7 @@ ssh: fabric
 interval: 10.0
 grace: 60.0
 pulls_every: 60.0
+retries: 0
 run:
   id: 3fa85f64
   where: takao@hpc.example.org

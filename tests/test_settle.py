@@ -59,10 +59,9 @@ class Watch:
         ripe = settle.ripe(self.doubts, doomed, GRACE, Mono(now))
         self.asked += len(ripe)
         verdicts = dict.fromkeys(ripe, tell)
-        if self.job.life == Life.UNCLEAR and not queue:
-            verdicts = {KEY: tell}
+        self.doubts = settle.denied(self.doubts, verdicts, Mono(now))
         events = settle.settle(
-            [self.job], seen, marker, self.doubts, verdicts, doomed, AT, Mono(now)
+            [self.job], seen, marker, self.doubts, verdicts, doomed, GRACE, AT, Mono(now)
         )
         for event in events:
             assert (event.at, event.key, event.n, event.jobid) == (AT, KEY, 1, ID)
@@ -75,20 +74,27 @@ def test_absent_from_one_look_only() -> None:
     assert watch.look(0, tell=DENIED) == []
     assert watch.look(10, {ID: Phase.PENDING}) == []
     assert watch.look(1000, tell=DENIED) == [], "the doubt began anew"
-    assert watch.asked == 0
 
 
-def test_one_look_long_ago_is_one_look() -> None:
+def test_a_doubt_of_long_ago_is_no_denial() -> None:
     watch = Watch()
-    watch.doubts = {KEY: Doubt(Mono(-500), 0)}
+    watch.doubts = {KEY: Doubt(Mono(-500), 7)}
     assert watch.look(0, tell=DENIED) == []
-    assert watch.asked == 0
+
+
+def test_empty_listings_while_it_ran_use_up_none_of_the_grace() -> None:
+    watch = Watch(Life.RUNNING)
+    for now in range(0, 100, 10):
+        assert watch.look(now) == []
+    assert watch.look(100, tell=DENIED) == [], "it has only just ended: its marker may be late"
+    assert watch.look(150, tell=DENIED) == []
+    assert watch.look(155, files=[MARKER]) == [(Kind.FINISHED, "")]
 
 
 def test_two_looks_within_the_grace() -> None:
     watch = Watch()
     assert watch.look(0, tell=DENIED) == watch.look(59.9, tell=DENIED) == []
-    assert watch.asked == 0
+    assert watch.asked == 1, "what is denied is asked for again only when the grace is over"
     assert watch.look(60, tell=DENIED) == [(Kind.FAILED, "exit code 3")]
 
 
@@ -103,11 +109,18 @@ def test_silence_is_no_denial(state: Life) -> None:
     assert "does not say how" in why
 
 
-def test_a_denial_ends_the_doubt_as_soon_as_it_comes() -> None:
+def test_a_late_denial_ends_the_doubt_a_grace_later() -> None:
     watch = Watch(Life.RUNNING)
     watch.look(0)
-    assert watch.look(300) == []
-    assert watch.look(310, tell=DENIED) == [(Kind.FAILED, "exit code 3")]
+    assert watch.look(300) == watch.look(310, tell=DENIED) == []
+    assert watch.look(370, tell=DENIED) == [(Kind.FAILED, "exit code 3")]
+
+
+def test_a_denial_that_is_not_repeated_is_none() -> None:
+    watch = Watch(Life.RUNNING)
+    watch.look(0, tell=DENIED)
+    assert watch.look(70) == []
+    assert watch.look(80, tell=DENIED) == [(Kind.FAILED, "exit code 3")]
 
 
 def test_denied_but_the_marker_is_there_after_that() -> None:
@@ -154,13 +167,16 @@ def test_an_unclear_job_that_is_found_again() -> None:
 def test_an_unclear_job_is_never_unclear_anew_but_ends_by_evidence() -> None:
     watch = Watch(Life.UNCLEAR)
     assert watch.look(0) == watch.look(10_000) == []
-    assert watch.look(10_010, tell=DENIED) == [(Kind.FAILED, "exit code 3")]
+    assert watch.look(10_010, tell=DENIED) == []
+    assert watch.look(10_070, tell=DENIED) == [(Kind.FAILED, "exit code 3")]
     assert Watch(Life.UNCLEAR).look(0, files=[MARKER]) == [(Kind.FINISHED, "")]
 
 
 def test_an_unclear_job_without_an_id_is_not_denied_by_an_empty_look() -> None:
     job = Job(KEY, Life.UNCLEAR, 1, None, True)
-    assert settle.settle([job], Seen({}, frozenset()), marker, {}, {}, set(), AT, Mono(0)) == []
+    seen = Seen({}, frozenset())
+    assert settle.suspect([job], seen, marker, {}, Mono(0)) == {}
+    assert settle.settle([job], seen, marker, {}, {}, set(), GRACE, AT, Mono(0)) == []
 
 
 def test_a_killed_job_is_asked_for_at_once() -> None:
@@ -191,7 +207,7 @@ def test_what_is_not_in_the_batch_system_is_not_doubted() -> None:
 
 def test_a_denial_without_words_says_so() -> None:
     watch = Watch()
-    watch.look(0)
+    watch.look(0, tell=Verdict(True))
     ((_, why),) = watch.look(60, tell=Verdict(True))
     assert why == "the batch system no longer knows it"
 
@@ -216,23 +232,24 @@ def test_nothing_is_concluded_without_evidence(
     state: Life, looks: list[tuple[float, Phase | None, bool, Verdict, bool]]
 ) -> None:
     watch = Watch(state)
-    now, absent = 0.0, list[float]()
+    now, absent, gone = 0.0, list[float](), list[float]()
     for pause, phase, marked, tell, killing in looks:
         now += pause
         before = watch.job.life
         queue = {ID: phase} if phase else {}
         asked = watch.asked
         events = watch.look(now, queue, [MARKER] if marked else [], tell, killing)
-        asked = watch.asked > asked or (before == Life.UNCLEAR and not queue)
+        asked = watch.asked > asked
         absent = [] if phase or before not in settle.ALIVE else [*absent, now]
+        gone = [] if phase or marked else [*gone, now] if asked and tell.gone else gone
         for kind, _ in events:
             assert kind in TABLE[before]
             if kind == Kind.FINISHED:
                 assert marked or (asked and tell.finished)
             elif kind in (Kind.FAILED, Kind.KILLED):
                 assert asked and tell.gone and not tell.finished and not marked and not phase
-                if kind == Kind.FAILED and before in settle.ALIVE:
-                    assert len(absent) >= 2 and absent[-1] - absent[0] >= GRACE
+                if kind == Kind.FAILED:
+                    assert len(gone) >= 2 and gone[-1] - gone[0] >= GRACE
                 assert (kind == Kind.KILLED) == killing
             elif kind == Kind.UNCLEAR:
                 assert len(absent) >= 2 and absent[-1] - absent[0] >= PATIENCE
@@ -245,9 +262,9 @@ def test_nothing_is_concluded_without_evidence(
 def test_many_jobs_each_by_its_own_evidence() -> None:
     jobs = [Job(Key(f"m{i}/qsub.0"), Life.STARTED, 1, JobID(str(i)), True) for i in range(4)]
     seen = Seen({JobID("0"): Phase.RUNNING}, frozenset(["m1/qsub.finished.0"]))
-    doubts = {job.key: Doubt(Mono(0), 2) for job in jobs[2:]}
+    doubts = {job.key: Doubt(Mono(0), 2, Mono(0)) for job in jobs[2:]}
     told = {jobs[2].key: DENIED, jobs[3].key: SILENT}
-    events = settle.settle(jobs, seen, marker, doubts, told, set(), AT, Mono(100))
+    events = settle.settle(jobs, seen, marker, doubts, told, set(), GRACE, AT, Mono(100))
     assert [(e.key[:2], e.kind) for e in events] == [
         ("m0", Kind.RUNNING),
         ("m1", Kind.FINISHED),

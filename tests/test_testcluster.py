@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import TestCluster, borrowed_folders, hotp
 
-HOSTS = ["hpc", "pbs", "sge", "hpc-jump", "otp", "bashnoise", "csh", "fish", "narrow"]
+HOSTS = ["hpc", "pbs", "sge", "hpc-jump", "otp", "bashnoise", "csh", "fish", "narrow", "chaos"]
 NOISE = {
     "bashnoise": ("bashrc", "/bin/bash"),
     "csh": ("cshrc", "/bin/csh"),

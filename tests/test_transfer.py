@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jobmon.cluster import copying, rsync, transfer
+from jobmon.cluster import landing, rsync, transfer
 from jobmon.cluster.base import ClusterError, ConnectionLost, Spent
 from jobmon.cluster.copying import Copy
 from jobmon.cluster.rsync import Rsync
@@ -113,6 +113,7 @@ def rsync_lab(tmp_path: Path) -> Lab:
 # --- up --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("Input: names of every kind (transfers)")
 def test_the_tree_goes_up_without_what_is_ours(lab: Lab) -> None:
     for name in NAMES:
         lab.put(lab.run / name / name)
@@ -168,7 +169,7 @@ def test_what_was_not_pushed_is_said(lab: Lab) -> None:
 def test_without_patterns_all_small_files_of_the_folders_come_home(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for way in (copying, rsync):
+    for way in (landing, rsync):
         monkeypatch.setattr(way, "MAX_SIZE", 1000)
     for name in NAMES:
         lab.put(lab.twin / name / name)
@@ -200,6 +201,9 @@ def test_only_results_and_outputs_and_scripts(lab: Lab) -> None:
     assert set(files(lab.run)) == found
 
 
+@pytest.mark.fault(
+    "Security: what is pulled cannot land outside its job folder (scripts that count here)"
+)
 def test_what_is_protected_is_not_replaced(lab: Lab) -> None:
     for name in NAMES:
         lab.put(lab.run / "m" / name, "ours")
@@ -212,6 +216,7 @@ def test_what_is_protected_is_not_replaced(lab: Lab) -> None:
     assert all((lab.run / "n" / name).read_text() == "theirs" for name in NAMES)
 
 
+@pytest.mark.fault("Disks and clocks: clocks an hour apart")
 def test_what_is_not_protected_is_replaced_whichever_clock_is_ahead(lab: Lab) -> None:
     for when in (1_600_000_000, 1_800_000_000):
         lab.put(lab.run / "m" / "x", "ours", 1_700_000_000)
@@ -220,6 +225,9 @@ def test_what_is_not_protected_is_replaced_whichever_clock_is_ahead(lab: Lab) ->
         assert (lab.run / "m" / "x").read_text() == "theirs"
 
 
+@pytest.mark.fault(
+    "Security: what is pulled cannot land outside its job folder (jobmon's own names)"
+)
 def test_nothing_of_the_twins_top_replaces_what_is_ours(lab: Lab) -> None:
     for name in ("qsub.log", "quelist", "jobmon.log", "jobmon.yaml", ".jobmon/run", "kill"):
         lab.put(lab.twin / name, "theirs")
@@ -231,6 +239,9 @@ def test_nothing_of_the_twins_top_replaces_what_is_ours(lab: Lab) -> None:
     assert (lab.run / "m" / "quelist").exists()
 
 
+@pytest.mark.fault(
+    "Security: what is pulled cannot land outside its job folder (links, devices, set-uid bits)"
+)
 def test_links_devices_and_set_uid_are_not_taken_over(lab: Lab) -> None:
     secret = lab.run.parent / "secret"
     lab.put(secret, "mine")

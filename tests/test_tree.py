@@ -138,6 +138,7 @@ def test_a_dependency_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert needs is None and "cannot be read (Is a directory)" in said
 
 
+@pytest.mark.fault("Input: odd entries in a folder")
 def test_odd_entries_do_not_spoil_their_folder(run: Run) -> None:
     run.put("m/qsub.0")
     run.put("m/new\nline")

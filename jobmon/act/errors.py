@@ -6,6 +6,7 @@ import logging
 import traceback
 
 from jobmon.cluster.base import ClusterError
+from jobmon.core.text import clean
 from jobmon.run.journal import JournalError
 from jobmon.run.names import BadFile
 from jobmon.run.owner import OwnerError
@@ -15,7 +16,11 @@ EXPECTED = (UsageError, BadFile, OwnerError, JournalError, ClusterError, OSError
 
 
 def explain(error: Exception) -> str:
-    """The line. An error that nobody foresaw is logged whole and named as such."""
+    """The line, fit for a terminal. An error that nobody foresaw is logged and named as such."""
+    return clean(_line(error))
+
+
+def _line(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, EXPECTED[:-1]):
         return f"{error.filename or 'a file'}: {error.strerror or error}; mend that and start again"
     if isinstance(error, EXPECTED):

@@ -5,20 +5,27 @@ All of it is made aside and renamed into place: a start that is cut off leaves n
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from jobmon.run import names, script, views
+from jobmon.run.atomic import unused
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, Settings, header_text, write_run_file
 from jobmon.run.tree import is_ours, read_needs
 from jobmon.run.usage import UsageError
+
+_HALF = ".jobmon-half"
+"""How the names of what is being made end; such a name begins with a dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ def check(init: Path) -> None:
             if "\n" in name:
                 raise UsageError(f"{Path(where, name)!s}: a newline in a file name; rename it")
         for name in files:
+            if names.script_id(name) is not None and not Path(where, name).is_file():
+                raise UsageError(f"{Path(where, name)}: no plain file, nor a link to one; mend it")
             if names.dependency_id(name) is not None:
                 _, complaint = read_needs(Path(where, name), "" if folder == "." else folder)
                 if complaint:
@@ -50,20 +59,24 @@ def make(project: Path, date: str, settings: Settings, identity: Identity) -> tu
     """Make the run folder ``project/date``. Raises UsageError if it is there already."""
     run = project / date
     header = header_text(settings)
-    half = project / f".{date}.{secrets.token_hex(4)}.half"
+    half = project / f".{date}.{secrets.token_hex(4)}{_HALF}"
     try:
-        shutil.copytree(project / "init", half, symlinks=True)
-        found = _fill(half, run.name, settings, identity, header)
-        paths = Paths(half)
-        paths.hidden.mkdir(mode=0o700, exist_ok=True)
-        write_run_file(paths.settings, settings, identity)
-        paths.now.touch()
-        paths.journal.touch()
-        paths.quelist.write_text(views.print_quelist([]), "utf-8")
-        write_kill(paths.kill)
-        if run.exists():
-            raise UsageError(f"{run} is there already; a run is never made onto another")
-        half.rename(run)
+        with _making(project):
+            shutil.copytree(project / "init", half, symlinks=True)
+            found = _fill(half, run.name, settings, identity, header)
+            paths = Paths(half)
+            paths.hidden.mkdir(mode=0o700, exist_ok=True)
+            write_run_file(paths.settings, settings, identity)
+            paths.now.touch()
+            paths.journal.touch()
+            paths.quelist.write_text(views.print_quelist([]), "utf-8")
+            write_kill(paths.kill)
+            if run.exists():
+                raise UsageError(f"{run} is there already; a run is never made onto another")
+            half.rename(run)
+    except shutil.Error as error:  # of many files, each with its words
+        source, _, why = error.args[0][0]
+        raise UsageError(f"{source}: {why}; the run was not made") from None
     except OSError as error:
         raise UsageError(
             f"{error.filename or run}: {error.strerror}; the run was not made"
@@ -74,14 +87,40 @@ def make(project: Path, date: str, settings: Settings, identity: Identity) -> tu
     return run, found
 
 
+@contextlib.contextmanager
+def _making(project: Path) -> Iterator[None]:
+    """Clear away what starts that were killed left behind, if nobody else is making a run."""
+    fd = os.open(project / "init", os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # another is making one, or there is no flock here
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in project.glob(f".*{_HALF}"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
+
+
 def link_latest(project: Path, date: str) -> None:
-    """Point ``latest`` to a run, whatever it pointed to; a real folder of that name stays."""
+    """Point ``latest`` to a run, whatever it pointed to; a real folder of that name stays.
+
+    Raises UsageError.
+    """
     latest = project / "latest"
     if latest.exists() and not latest.is_symlink():
         return
-    half = project / f".latest.{secrets.token_hex(4)}"
-    half.symlink_to(date)
-    half.replace(latest)
+    half = project / f".latest.{secrets.token_hex(4)}{_HALF}"
+    try:
+        half.symlink_to(date)
+        half.replace(latest)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise UsageError(
+            f"{latest}: {error.strerror}; the run is made: 'jobmon --ldir "
+            f"{shlex.quote(str(project / date))}' goes on with it"
+        ) from None
 
 
 def _fill(
@@ -90,16 +129,26 @@ def _fill(
     """Replace the placeholders in every script; count the jobs, collect what to warn of."""
     jobs = 0
     warnings: list[str] = []
-    for where, _, files in os.walk(half):
+    for where, folders, files in os.walk(half):
         folder = os.path.relpath(where, half)
+        warnings += [
+            f"{os.path.relpath(path, half)} is a link to a folder; no job is looked for behind it"
+            for path in (Path(where, name) for name in sorted(folders))
+            if path.is_symlink()
+        ]
         cwd = identity.rdir if folder == "." else f"{identity.rdir}/{folder}"
         for name in files:
             job_id = names.script_id(name)
             path = Path(where, name)
-            if job_id is None or path.is_symlink():
+            if job_id is None:
                 continue
             jobs += 1
             text = path.read_bytes()
+            if path.is_symlink():  # a script shared by folders; each needs its own
+                mode = path.stat().st_mode & 0o777
+                path.unlink()
+                path.write_bytes(text)
+                path.chmod(mode)
             filled = script.fill(text, script.values(settings, cwd.rpartition("/")[2], cwd, header))
             if filled != text:
                 path.write_bytes(filled)
@@ -113,6 +162,8 @@ def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[
     left = script.left_over(filled)
     if left:
         found.append(f"{key}: {', '.join(left)} left over; no value was given for it")
+    if filled.startswith(b"\xef\xbb\xbf"):
+        found.append(f"{key} begins with a byte-order mark, so that its first line does not count")
     if b"\r\n" in filled:
         found.append(f"{key} has DOS line ends (CRLF), which most shells take for part of a word")
     if not script.writes_marker(text, job_id):
@@ -125,7 +176,8 @@ def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[
 
 def aside(path: Path) -> Path:
     """Where a file is kept that must make room."""
-    return path.with_name(f"{path.name}.before.{datetime.now().astimezone():%Y%m%d_%H%M%S}")
+    when = f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
+    return unused(path.with_name(f"{path.name}.before.{when}"))
 
 
 def write_kill(path: Path) -> None:

@@ -78,4 +78,6 @@ def run_meant(folder: Path) -> Path:
 
 
 def _folders(folder: Path) -> Iterable[Path]:
-    return (child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else ()
+    """What may be a run: not what is still being made, which is hidden."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    return (child for child in there if child.is_dir() and not child.name.startswith("."))

@@ -21,6 +21,7 @@ from jobmon.act.place import Place, find
 from jobmon.cluster.base import ClusterError, Link, LoginFailed, TwinLost, call
 from jobmon.cluster.cluster import twin_trouble
 from jobmon.cluster.links.login import Ask
+from jobmon.core.choose import ADOPTED
 from jobmon.core.model import Event, Kind, Life
 from jobmon.core.rows import rows
 from jobmon.cycle import begin
@@ -32,7 +33,7 @@ from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, load, merge, write_run_file
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import OURS
-from jobmon.show.summary import summary
+from jobmon.show.summary import conflicts, summary
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,8 @@ def _again(
     place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]
 ) -> tuple[Path, Link, Settings, Identity]:
     run = place.run
-    assert run is not None
+    if run is None:
+        raise ValueError("there is no run to take up")
     paths = Paths(run)
     if paths.settings.exists():
         settings, identity = settings_of(run, wish.flags)
@@ -251,8 +253,8 @@ def _turn(
         log.warning("%s", line)
     if len(know.in_system) >= know.settings.maxqsub and not stop.is_set():
         log.warning("  unclear jobs keep all places of maxqsub, so that nothing else can go")
-    for path in sorted(know.conflicts):
-        log.warning("  conflict %s  changed on both sides: make both alike, or delete one", path)
+    for line in conflicts(list(know.conflicts)):
+        log.warning("%s", line)
     return OK if all(row.state == "finished" for row in table) else UNFINISHED
 
 
@@ -261,7 +263,7 @@ def _words(event: Event) -> str:
     behind = f": {reason}" if reason else ""
     match event.kind:
         case Kind.STARTED:
-            old = views.IMPORTED in event.notes or begin.ADOPTED in event.notes
+            old = views.IMPORTED in event.notes or ADOPTED in event.notes
             return f"{'taken up' if old else 'submitted'} {event.key} as {event.jobid}"
         case Kind.FINISHED | Kind.FAILED | Kind.KILLED | Kind.UNCLEAR:
             return f"{event.kind} {event.key}{behind}"

@@ -122,7 +122,10 @@ class Batch(Protocol):
 
 def frame(proc: str, args: Sequence[str], token: str) -> bytes:
     """The program text of one call of ``sh/<proc>.sh``, as one brace group."""
-    body = files("jobmon.cluster").joinpath(f"sh/{proc}.sh").read_text(encoding="utf-8")
+    folder = files("jobmon.cluster").joinpath("sh")
+    body = "".join(
+        folder.joinpath(f"{name}.sh").read_text(encoding="utf-8") for name in ("limit", proc)
+    )
     words = " ".join(shlex.quote(arg) for arg in [token, *args])
     text = (
         f"{{ lc_all=${{LC_ALL-}}; LC_ALL=C; export LC_ALL; printf '\\n%s BEGIN\\n' {token}\n"

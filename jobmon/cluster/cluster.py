@@ -16,7 +16,6 @@ from jobmon.core.model import (
     Accepted,
     Answer,
     Attempt,
-    Cause,
     JobID,
     Key,
     Reason,
@@ -25,10 +24,14 @@ from jobmon.core.model import (
     Unclear,
     Verdict,
 )
+from jobmon.core.reason import told
 from jobmon.core.text import printable
 
 COMMAND_LIMIT = 60
 """Seconds after which a command of the batch system is ended."""
+
+ENDED = frozenset({124, 137})
+"""The exit codes of one that was, by SIGTERM or by SIGKILL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Cluster:
         code, listing, errors = asked.outputs[0]
         if code != 0:
             said = printable((errors or listing)[-300:])
+            if code in ENDED:
+                said = f"no answer within {COMMAND_LIMIT} s, so it was ended. {said}"
             raise LookFailed(f"{self.link.where}: the listing failed ({code}): {said}")
         found = {path: asked.stats.get(path) for path in stats}
         return Seen(self.batch.parse(listing), frozenset(asked.there), found, listing)
@@ -143,7 +148,7 @@ class Cluster:
             verdicts[job.key] = replace(
                 verdict,
                 finished=job.marker in asked.there,
-                reason=_with_errors(verdict.reason, job, asked.tails),
+                reason=_with_errors(verdict, job, asked.tails),
             )
         return verdicts
 
@@ -261,19 +266,15 @@ def _output(lines: Iterator[bytes]) -> tuple[int, str, str]:
     raise LookFailed("half an answer of a command")
 
 
-def _with_errors(reason: Reason | None, job: Gone, tails: Mapping[str, str]) -> Reason | None:
-    """The reason with the last line that the job wrote, the likeliest file first."""
+def _with_errors(verdict: Verdict, job: Gone, tails: Mapping[str, str]) -> Reason | None:
+    """The reason of an end with what the job wrote last, the likeliest file first."""
+    if not verdict.gone:
+        return verdict.reason
     folder = posixpath.dirname(job.marker)
-    texts = [
+    output = [
         text
         for end in job.error_ends
         for path, text in tails.items()
         if posixpath.dirname(path) == folder and path.endswith(end)
     ]
-    last = next((line for text in texts for line in reversed(text.split("\n")) if line.strip()), "")
-    if not last:
-        return reason
-    words = f"last words: {printable(last[-200:])}"
-    if reason is None:
-        return Reason(Cause.FORGOTTEN, words)
-    return replace(reason, words=f"{reason.words}; {words}")
+    return told(verdict.reason, output)

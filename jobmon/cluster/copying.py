@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import shutil
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from jobmon.cluster.base import ClusterError, ConnectionLost
-from jobmon.cluster.patterns import kept
-from jobmon.cluster.transfer import MAX_SIZE, Brought, Wanted, rules
+from jobmon.cluster.landing import Gate, Way
+from jobmon.cluster.transfer import Brought, Wanted
 from jobmon.core.text import printable
 
 _HALF = ".jobmon-half~"
@@ -47,8 +48,7 @@ class Copy:
                 raise ClusterError(f"{name} cannot be copied to {self._twin}: {error}") from error
 
     def pull(self, wanted: Wanted) -> Brought:
-        chosen = rules(wanted, self._ours)
-        limit = None if wanted.results else MAX_SIZE
+        gate, way = Gate(wanted, self._ours), Way(self._run)
         brought: dict[str, None] = {}
         trouble: list[str] = []
         for folder in wanted.folders:
@@ -56,13 +56,13 @@ class Copy:
                 if self._stopped.is_set():
                     raise ConnectionLost("the copying was stopped")
                 name = str(source.relative_to(self._twin))
-                if not kept(chosen, name):
+                if not gate.lets(name):
                     continue
                 try:
-                    if limit and source.stat().st_size > limit:
+                    if gate.limit is not None and source.stat().st_size > gate.limit:
                         continue
-                    if _leads_out(self._run, name):
-                        trouble.append(f"{name} would go through a link")
+                    if barred := way.barred(name):
+                        trouble.append(f"{name}: {barred}")
                     elif not _same(source, self._run / name):
                         _copy(source, self._run / name)
                         brought[name] = None
@@ -82,13 +82,8 @@ def _files(folder: Path, trouble: list[str]) -> Iterator[Path]:
     for where, _, names in os.walk(folder, onerror=lambda error: trouble.append(str(error))):
         for name in sorted(names):
             path = Path(where, name)
-            if path.is_file() and not path.is_symlink():
+            if path.is_file() and not path.is_symlink() and name != _HALF:
                 yield path
-
-
-def _leads_out(run: Path, name: str) -> bool:
-    """Whether a folder on the way to ``name`` is a link, which may lead out of the run."""
-    return any((run / folder).is_symlink() for folder in Path(name).parents)
 
 
 def _same(source: Path, target: Path) -> bool:
@@ -103,7 +98,12 @@ def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(_HALF)
     half.unlink(missing_ok=True)
-    shutil.copy2(source, half, follow_symlinks=False)
-    if not half.is_symlink():
-        half.chmod(stat.S_IMODE(half.stat().st_mode) & 0o777)
-    half.replace(target)
+    try:
+        shutil.copy2(source, half, follow_symlinks=False)
+        if not half.is_symlink():
+            half.chmod(stat.S_IMODE(half.stat().st_mode) & 0o777)
+        half.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            half.unlink(missing_ok=True)
+        raise

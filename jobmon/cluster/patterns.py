@@ -89,9 +89,9 @@ def _one_of(inner: str) -> str:
     """A bracket's contents as a regular expression; it never fits a slash."""
     no = inner[0] in "!^"
     out = []
-    for token in re.findall(r"\\.|.", inner[no:], re.DOTALL):
-        plain = token[-1]
-        out.append(token if token == "-" else re.escape(plain) if plain != "^" else "\\^")
+    for sign in re.findall(r"\\.|.", inner[no:], re.DOTALL):
+        plain = sign[-1]
+        out.append(sign if sign == "-" else re.escape(plain) if plain != "^" else "\\^")
     try:
         found = f"(?!/)[{'^' if no else ''}{''.join(out)}]"
         re.compile(found)

@@ -1,6 +1,7 @@
 """Files travel by rsync, through whatever link there is.
 
-Flags are those that rsync 3 and macOS's own rsync both have; rsync refuses names that lead out.
+Flags are those that rsync 3 and macOS's own rsync both have. What comes home ends in a folder
+aside, and what of it may go further is not rsync's to say (``landing.py``).
 It is given no path to quote: here it runs in the run folder, and over there its ``sh`` first
 enters the twin, whose name travels as octal numbers past any login shell. What that shell prints
 unasked is dropped up to a mark (``clean.py``), since rsync would take it for its protocol.
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shlex
 import signal
@@ -21,14 +21,13 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from jobmon.cluster import landing
 from jobmon.cluster.base import ClusterError, ConnectionLost, Link
 from jobmon.cluster.transfer import MAX_SIZE, Brought, Wanted, rules
 from jobmon.core.text import printable
 
 LOST = {5, 10, 12, 30, 35, 255}  # rsync's exit codes for a connection that failed or hung
 PARTLY = {23, 24}  # some files could not be read, or vanished meanwhile
-
-_CAME = "came:"  # before each name, as rsync says other things on stdout too
 
 
 class Rsync:
@@ -51,7 +50,7 @@ class Rsync:
 
     def _push(self, flags: list[str], names: bytes | None) -> None:
         """What did not get there must not count as pushed: a job would run without it."""
-        _, trouble = self._rsync(flags, "./", names, up=True)
+        trouble = self._rsync(flags, "./", names, up=True)
         if trouble:
             raise ClusterError(f"not all was pushed to {self._link.where}: {trouble}")
 
@@ -62,19 +61,18 @@ class Rsync:
                 # --from0 holds for the lines of this file too
                 filters.write(os.fsencode(f"{'+' if rule.include else '-'} {rule.pattern}\0"))
             filters.flush()
-            names, trouble = self._rsync(
+            landing.prepare(self._run)
+            trouble = self._rsync(
                 [
-                    *["-rt", "--from0", "--files-from=-", f"--out-format={_CAME}%n", *limit],
+                    *["-rt", "--from0", "--files-from=-", f"--compare-dest={landing.HOME}", *limit],
                     f"--filter=merge {filters.name}",
                 ],
-                "./",
+                f"{landing.ASIDE}/",
                 _names(f"{folder}/" if folder else "" for folder in wanted.folders),
                 up=False,
             )
-        came = _CAME.encode()
-        lines = (line for line in names.split(b"\n") if line.startswith(came))
-        found = (_unescape(line.removeprefix(came)) for line in lines)
-        return Brought(tuple(name for name in found if not name.endswith("/")), trouble)
+        brought = landing.land(self._run, wanted, self._ours)
+        return Brought(brought.files, "; ".join(filter(None, (trouble, brought.trouble))))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -82,9 +80,7 @@ class Rsync:
         if process is not None:
             _end(process)
 
-    def _rsync(
-        self, flags: list[str], here: str, names: bytes | None, *, up: bool
-    ) -> tuple[bytes, str]:
+    def _rsync(self, flags: list[str], here: str, names: bytes | None, *, up: bool) -> str:
         shell = self._link.rsync_shell()
         if shell is None:
             raise ValueError("this link has no rsync shell; use Copy")
@@ -98,11 +94,11 @@ class Rsync:
         command += ["-e", shlex.join([*clean, *words])]
         command += [here, f"{host}./"] if up else [f"{host}./", here]
         try:
-            with subprocess.Popen(
+            with subprocess.Popen(  # noqa: S603 (no shell; names travel on stdin)
                 command,
                 cwd=self._run,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             ) as process:
@@ -110,19 +106,19 @@ class Rsync:
                     self._pulling = process
                 if self._stopped.is_set():
                     _end(process)
-                out, err = process.communicate(names)
+                _, err = process.communicate(names)
         except FileNotFoundError:
             raise ClusterError("rsync is not installed on this machine; install it") from None
         finally:
             self._pulling = None
-        return out, self._judge(process.returncode, err)
+        return self._judge(process.returncode, err)
 
     def _judge(self, code: int, err: bytes) -> str:
         said = printable(err[-600:])
         if code == 0:
             return ""
         if code in PARTLY:
-            return said
+            return said or f"rsync ended with exit code {code} and said nothing"
         if code in LOST or code < 0 or code == 20:
             raise ConnectionLost(f"rsync with {self._link.where} broke off ({code}): {said}")
         raise ClusterError(f"rsync with {self._link.where} failed ({code}): {said}")
@@ -138,9 +134,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _names(files: Iterable[str]) -> bytes:
     """Names for --files-from; without ``./`` one that begins with # or ; would be a comment."""
     return b"".join(b"./" + os.fsencode(name) + b"\0" for name in files)
-
-
-def _unescape(raw: bytes) -> str:
-    """A name as rsync prints it: bytes it thinks unprintable come as ``\\#ooo``."""
-    plain = re.sub(rb"\\#([0-7]{3})", lambda found: bytes([int(found[1], 8)]), raw)
-    return os.fsdecode(plain)

@@ -2,8 +2,8 @@
 
 A transfer is rsync through a link (``rsync.py``), plain copying where the twin is another folder
 of this machine (``copying.py``), or nothing, where the run folder is its own twin. Nothing is
-ever deleted. What comes home lands inside the job folders asked for: links, devices and set-uid
-bits are not taken over.
+ever deleted. What comes home lands inside the job folders asked for (``landing.py``): links,
+devices and set-uid bits are not taken over.
 """
 
 from __future__ import annotations

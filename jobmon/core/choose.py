@@ -1,16 +1,25 @@
-"""What becomes ready, and what is submitted next."""
+"""What becomes ready, what is submitted next, and what is tried again by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from jobmon.core.life import Job
 from jobmon.core.model import Attempt, Event, Key, Kind, Life, Mono, Standing
 
 TRIES = 5
 """How often a job that the batch system refuses is tried before it is called failed."""
+
+
+ADOPTED, GONE = "adopted", "gone"
+"""The note of events that were read from the remote record, and its value for an attempt that
+was gone when it was."""
+
+RETRY = "retry"
+"""The note of a REOPENED event that no person asked for: which retry it is, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,32 @@ def choose(
     return chosen
 
 
-def refused(before: Refusal | None, now: Mono) -> Refusal:
-    """The refusal after one more: pauses of 10, 20, 40, 80 s."""
+def refused(before: Refusal | None, now: Mono, first: float = 10.0) -> Refusal:
+    """The refusal after one more: pauses of ``first`` seconds, and twice as long each time."""
     tries = (before.tries if before else 0) + 1
-    return Refusal(tries, Mono(now + 10.0 * 2 ** (tries - 1)))
+    return Refusal(tries, Mono(now + first * 2 ** (tries - 1)))
+
+
+def retry(jobs: Iterable[Job], retries: int, at: datetime) -> list[Event]:
+    """Which failed jobs begin a new attempt by themselves: each ``retries`` times at most since
+    a person last let it go.
+
+    Only an attempt that had a job ID and failed is proven gone; one that was refused never had
+    one, and would be refused again. What was gone before a start afresh does not count.
+    """
+    events = []
+    for job in jobs:
+        if job.life == Life.FAILED and job.history and job.history[-1].jobid is not None:
+            before = any(event.notes.get(ADOPTED) == GONE for event in job.history[-2:])
+            if before:
+                events.append(Event(at, Kind.REOPENED, job.key, job.n))
+            elif _retried(job) < retries:
+                notes = {RETRY: str(_retried(job) + 1)}
+                events.append(Event(at, Kind.REOPENED, job.key, job.n, notes=notes))
+    return events
+
+
+def _retried(job: Job) -> int:
+    opened = [event for event in job.history if event.kind == Kind.REOPENED]
+    by_itself = takewhile(lambda event: RETRY in event.notes, reversed(opened))
+    return sum(1 for _ in by_itself)

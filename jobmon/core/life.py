@@ -97,6 +97,11 @@ class Job:
         """The reason given with the last event, in words; empty if none was."""
         return self.history[-1].notes.get("reason", "") if self.history else ""
 
+    @property
+    def cause(self) -> str:
+        """Why it failed, as one of the words of ``Cause``; empty if it did not."""
+        return self.history[-1].notes.get("cause", "") if self.life == Life.FAILED else ""
+
 
 def step(job: Job, event: Event) -> Job:
     """``job`` after ``event``. Raises IllegalEvent."""

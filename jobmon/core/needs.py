@@ -35,10 +35,12 @@ def parse(text: str, folder: str) -> tuple[Need, ...]:
     Raises BadNeed for a path that leaves the run folder.
     """
     needs: dict[Need, None] = {}
+    seen = {""}
     for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         line = raw.strip()
-        if not line or line.startswith("#"):
+        if line in seen or line.startswith("#"):
             continue
+        seen.add(line)
         absent = line.startswith("not ")
         name = line.removeprefix("not ").strip() if absent else line
         if "\0" in name:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from jobmon.core.life import OPEN, Job
-from jobmon.core.model import Key, Life
+from jobmon.core.model import Cause, Key, Life
 from jobmon.core.needs import Needs, in_vain, unmet
 
 STATES = (
@@ -35,12 +35,16 @@ _BY_LIFE = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One job as shown. ``missing``: what it waits for, as a dependency file would say it."""
+    """One job as shown. ``missing``: what it waits for, as a dependency file would say it.
+
+    ``cause``: why it failed or never starts, as one of the words of ``Cause``.
+    """
 
     job: Job
     state: str
     missing: tuple[str, ...]
     reason: str
+    cause: str = ""
 
 
 def rows(
@@ -59,7 +63,7 @@ def rows(
     shown = (_row(job, needs, present, blocked, dependency) for job in jobs.values())
     return [
         # It may have seemed to run for a moment, and is back in the queue for ever.
-        replace(row, state="submitted", reason=stuck[row.job.key])
+        replace(row, state="submitted", reason=stuck[row.job.key], cause=str(Cause.NEVER_STARTED))
         if row.job.key in stuck and row.state in {"submitted", "running"}
         else row
         for row in shown
@@ -74,7 +78,7 @@ def _row(
     dependency: Callable[[Key], str],
 ) -> Row:
     if job.life not in OPEN:
-        return Row(job, _BY_LIFE[job.life], (), job.why)
+        return Row(job, _BY_LIFE[job.life], (), job.why, job.cause)
     mine = needs(job.key)
     if mine is None:
         return Row(job, "held", (), f"held: touch {dependency(job.key)} to let it go")

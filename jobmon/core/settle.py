@@ -1,7 +1,9 @@
 """Who ended, and how: doubts about jobs that left the listing, and what a look proves.
 
-The evidence (design, section 5). Finished: the marker. Failed: absent from two whole looks a
-grace apart, and a positive denial of that very ID, and the marker still absent after that.
+The evidence (design, section 5). Finished: the marker. Failed: absent from the listing, and a
+positive denial of that very ID, and both once more a grace after the first denial, and the marker
+still absent after that. (The grace is for the marker, so it begins when the job is known to have
+ended: listings that were empty for a while may have begun the doubt of a job that still ran.)
 Silence is no denial; none in ``PATIENCE`` seconds makes the job unclear. The questions to the
 cluster are asked between ``suspect`` and ``settle``, not in here; a question that got no answer
 leaves no verdict, and nothing follows from that.
@@ -10,11 +12,12 @@ leaves no verdict, and nothing follows from that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobmon.core.life import Job
-from jobmon.core.model import Event, Key, Kind, Life, Mono, Phase, Reason, Seen, Verdict
+from jobmon.core.model import Cause, Event, Key, Kind, Life, Mono, Phase, Reason, Seen, Verdict
+from jobmon.core.reason import FORGOTTEN
 
 PATIENCE = 600.0
 """Seconds without marker or denial after which a job that left the listing is unclear."""
@@ -24,10 +27,12 @@ ALIVE = frozenset({Life.STARTED, Life.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A job that whole looks did not show: since when, and how many. Losing it only delays."""
+    """A job that whole looks did not show: since when, how many of them, and when the batch
+    system first denied it. Losing it only delays."""
 
     since: Mono
     looks: int
+    denied: Mono | None = None
 
 
 def suspect(
@@ -40,20 +45,33 @@ def suspect(
     """The doubts after one more look: of jobs in the batch system that it does not show."""
     after = {}
     for job in jobs:
-        if job.life not in ALIVE or job.jobid in seen.queue or marker(job.key) in seen.files:
+        known = job.life in ALIVE or (job.life == Life.UNCLEAR and job.jobid is not None)
+        if not known or job.jobid in seen.queue or marker(job.key) in seen.files:
             continue
         old = doubts.get(job.key, Doubt(now, 0))
-        after[job.key] = Doubt(old.since, old.looks + 1)
+        after[job.key] = replace(old, looks=old.looks + 1)
     return after
 
 
 def ripe(doubts: Mapping[Key, Doubt], killing: Set[Key], grace: float, now: Mono) -> list[Key]:
-    """Whose fate may be asked now. A job that a person had deleted is asked for at once."""
+    """Whose fate is to be asked now: until it is denied, and again a grace after that."""
     return [
         key
         for key, doubt in doubts.items()
-        if key in killing or (doubt.looks >= 2 and now - doubt.since >= grace)
+        if key in killing or doubt.denied is None or now - doubt.denied >= grace
     ]
+
+
+def denied(
+    doubts: Mapping[Key, Doubt], verdicts: Mapping[Key, Verdict], now: Mono
+) -> dict[Key, Doubt]:
+    """The doubts with what was denied for the first time noted."""
+    return {
+        key: replace(doubt, denied=now)
+        if doubt.denied is None and key in verdicts and verdicts[key].gone
+        else doubt
+        for key, doubt in doubts.items()
+    }
 
 
 def settle(
@@ -63,51 +81,75 @@ def settle(
     doubts: Mapping[Key, Doubt],
     verdicts: Mapping[Key, Verdict],
     killing: Set[Key],
+    grace: float,
     at: datetime,
     now: Mono,
 ) -> list[Event]:
-    """What one whole look, and the verdicts it led to, prove about ``jobs``."""
+    """What one whole look, and the verdicts it led to, prove about ``jobs``.
+
+    ``doubts`` are those of ``denied``; ``grace`` in seconds.
+    """
     events = []
     for job in jobs:
-        kind, reason = _judge(job, seen, marker, doubts, verdicts, killing, now)
+        kind, why = _judge(
+            job,
+            marker(job.key) in seen.files,
+            seen.queue.get(job.jobid) if job.jobid is not None else None,
+            doubts.get(job.key),
+            verdicts.get(job.key),
+            None if job.key in killing else grace,
+            now,
+        )
         if kind is not None:
-            notes = {"reason": reason} if reason else {}
+            notes = noted(why) if isinstance(why, Reason) else {"reason": why} if why else {}
             events.append(Event(at, kind, job.key, job.n, job.jobid, notes))
     return events
 
 
 def _judge(
     job: Job,
-    seen: Seen,
-    marker: Callable[[Key], str],
-    doubts: Mapping[Key, Doubt],
-    verdicts: Mapping[Key, Verdict],
-    killing: Set[Key],
+    marked: bool,
+    phase: Phase | None,
+    doubt: Doubt | None,
+    verdict: Verdict | None,
+    grace: float | None,
     now: Mono,
-) -> tuple[Kind | None, str]:
-    verdict = verdicts.get(job.key)
+) -> tuple[Kind | None, str | Reason]:
+    """What became of one job. ``grace``: None for a job that a person had deleted."""
     if job.life == Life.FINISHED:
         return None, ""
-    if marker(job.key) in seen.files or (verdict is not None and verdict.finished):
+    if marked or (verdict is not None and verdict.finished):
         return Kind.FINISHED, ""
-    phase = seen.queue.get(job.jobid) if job.jobid is not None else None
     if phase is not None:
         if job.life == Life.UNCLEAR:
             return Kind.STARTED, ""
         begun = job.life == Life.STARTED and phase in (Phase.RUNNING, Phase.ENDING)
         return (Kind.RUNNING, "") if begun else (None, "")
-    if verdict is not None and verdict.gone and (job.life in ALIVE or job.life == Life.UNCLEAR):
-        if job.key in killing:
-            return Kind.KILLED, "deleted by jobmon kill"
-        return Kind.FAILED, words(verdict.reason)
-    doubt = doubts.get(job.key)
-    if doubt is None or verdict is None or job.life not in ALIVE:
+    if doubt is None or verdict is None:
         return None, ""
-    if now - doubt.since >= PATIENCE:
+    if verdict.gone and grace is None:
+        return Kind.KILLED, "deleted by jobmon kill"
+    if verdict.gone and doubt.denied is not None:
+        over = now - doubt.denied >= (grace or 0.0)
+        return (Kind.FAILED, verdict.reason or FORGOTTEN) if over else (None, "")
+    if job.life in ALIVE and now - doubt.since >= PATIENCE:
         return Kind.UNCLEAR, "left the listing, and the batch system does not say how"
     return None, ""
 
 
-def words(reason: Reason | None) -> str:
-    """A failure's reason for the journal and for people."""
-    return reason.words if reason is not None else "the batch system no longer knows it"
+def noted(reason: Reason) -> dict[str, str]:
+    """The notes of an event: ``reason`` for people, ``cause`` for programs."""
+    return {"reason": reason.words, "cause": str(reason.cause)}
+
+
+def give_up(job: Job, killing: Set[Key], at: datetime) -> Event:
+    """The end of the doubt about an unclear job of which a person says that it is gone.
+
+    An attempt that never had a job ID is taken as never submitted, which makes the job ready
+    again; one that had one as failed. If it was to be killed, it is killed in both cases.
+    """
+    reason = Reason(Cause.FORGOTTEN, "said to be gone by 'jobmon resolve'")
+    if job.key in killing:
+        return Event(at, Kind.KILLED, job.key, job.n, job.jobid, {"reason": reason.words})
+    kind = Kind.UNSUBMITTED if job.jobid is None else Kind.FAILED
+    return Event(at, kind, job.key, job.n, job.jobid, noted(reason))

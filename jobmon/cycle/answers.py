@@ -9,15 +9,18 @@ from jobmon.core.model import (
     Accepted,
     Answer,
     Attempt,
+    Cause,
     Differs,
     Event,
     Kind,
     Marked,
     Mono,
     NotRun,
+    Reason,
     Refused,
     Unclear,
 )
+from jobmon.core.settle import noted
 from jobmon.cycle.state import Know
 
 log = logging.getLogger(__name__)
@@ -45,8 +48,9 @@ def take_answer(know: Know, attempt: Attempt, answer: Answer) -> None:
             know.refusals[key] = Refusal(tries, Mono(now + PAUSE))
             log.info("%s was not submitted: %s", key, why)
         case Refused(words):
-            refusal = know.refusals[key] = refused(know.refusals.get(key), now)
-            notes = {"reason": f"refused: {words}"}
+            pause = know.settings.interval  # 10 s by default
+            refusal = know.refusals[key] = refused(know.refusals.get(key), now, pause)
+            notes = noted(Reason(Cause.REFUSED, f"refused: {words}"))
             events = [Event(at, Kind.UNSUBMITTED, key, n, notes=notes)]
             if refusal.tries >= TRIES:
                 events.append(Event(at, Kind.FAILED, key, n, notes=notes))

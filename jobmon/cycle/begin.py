@@ -8,18 +8,17 @@ from collections.abc import Iterable
 
 from jobmon.cluster.cluster import Cluster, Gone
 from jobmon.cluster.ledger import Entry
-from jobmon.core.model import Accepted, Event, JobID, Key, Kind, Unclear
+from jobmon.core.choose import ADOPTED, GONE
+from jobmon.core.model import Accepted, Attempt, Event, JobID, Key, Kind, Unclear
 from jobmon.cycle.state import Know
 from jobmon.cycle.survey import take_order
 from jobmon.run import names, oldlist, views
+from jobmon.run.atomic import unused
 from jobmon.run.journal import Journal
 from jobmon.run.names import BadFile
 from jobmon.run.paths import Paths
 
 log = logging.getLogger(__name__)
-
-ADOPTED = "adopted"
-"""The note of an event that was read from the remote record."""
 
 
 def is_afresh(paths: Paths, events: list[Event]) -> bool:
@@ -37,8 +36,8 @@ def set_aside(paths: Paths, journal: Journal, when: str) -> Journal:
     journal.close()
     for path in (paths.journal, paths.quelist):
         if path.exists() and path.stat().st_size:
-            path.rename(path.with_name(f"{path.name}.before.{when}"))
-            log.warning("starting afresh; %s is kept as %s.before.%s", path.name, path.name, when)
+            kept = path.rename(unused(path.with_name(f"{path.name}.before.{when}")))
+            log.warning("starting afresh; %s is kept as %s", path.name, kept.name)
     return Journal.open(paths.journal)
 
 
@@ -107,8 +106,8 @@ def _imported(know: Know, line: views.Line, row: int) -> Iterable[Event]:
 def adopt_records(know: Know, cluster: Cluster) -> None:
     """Journal anew what the remote record tells of a run whose journal was put aside.
 
-    A job that is listed, or that the batch system does not deny, is adopted; what it denies is
-    open again, its next attempt numbered on. Raises ClusterError.
+    All that was submitted is adopted. What the batch system denies already is open again once its
+    marker, which may be late, is absent a grace later: ``choose.retry``. Raises ClusterError.
     """
     last: dict[Key, Entry] = {}
     for entry in cluster.records():
@@ -127,22 +126,25 @@ def adopt_records(know: Know, cluster: Cluster) -> None:
         if jobid not in seen.queue and markers[key] not in seen.files
     ]
     verdicts = cluster.confirm(away)
-    adopted = 0
+    gone = {key for key, verdict in verdicts.items() if verdict.gone}
     for key, entry in last.items():
-        jobid = ids.get(key)
-        if jobid is not None and key in verdicts and verdicts[key].gone:
-            jobid = None
-        adopted += jobid is not None
-        know.record(_adopted(know, key, _n(entry), jobid, isinstance(answers[key], Unclear)))
-    log.info("afresh: %d jobs of this run were adopted by the remote record", adopted)
+        unclear = isinstance(answers[key], Unclear)
+        know.record(_adopted(know, Attempt(key, _n(entry)), ids.get(key), unclear, key in gone))
+    log.info(
+        "afresh: %d jobs of this run were adopted by the remote record, %d of them gone",
+        len(ids), len(gone),
+    )  # fmt: skip
 
 
 def _n(entry: Entry | None) -> int:
     return int(entry.name.rpartition(".")[2]) if entry is not None else 0
 
 
-def _adopted(know: Know, key: Key, n: int, jobid: JobID | None, unclear: bool) -> list[Event]:
-    at, notes = know.clock.wall(), {ADOPTED: "record"}
+def _adopted(
+    know: Know, attempt: Attempt, jobid: JobID | None, unclear: bool, gone: bool
+) -> list[Event]:
+    key, n = attempt.key, attempt.n
+    at, notes = know.clock.wall(), {ADOPTED: GONE if gone else "record"}
     events = [
         Event(at, Kind.READY, key, notes=notes),
         Event(at, Kind.SUBMITTING, key, n, notes=notes),

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from jobmon.cluster.base import ClusterError
 from jobmon.cluster.cluster import Cluster, Gone
 from jobmon.core import settle
 from jobmon.core.life import Job
-from jobmon.core.model import Attempt, Event, Key, Kind, Life, Phase, Seen, Unclear, Verdict
+from jobmon.core.model import (
+    Attempt,
+    Cause,
+    Event,
+    Key,
+    Kind,
+    Life,
+    Mono,
+    Phase,
+    Reason,
+    Seen,
+    Unclear,
+    Verdict,
+)
 from jobmon.cycle.answers import take_answer
 from jobmon.cycle.state import Know, job_folder
 from jobmon.run import names
@@ -27,6 +41,11 @@ UNHEARD = 90.0
 """Seconds after which an attempt whose answer is nowhere to be found is called unclear: longer
 than a submitting loop may live."""
 
+STUCK = "will never start by itself: "
+
+NAP = 120.0
+"""Seconds between two looks that are more than a slow cycle: nobody looked in between."""
+
 
 class Looker:
     """Looks, and remembers whose turn it is of the files that are looked at in turn."""
@@ -36,27 +55,47 @@ class Looker:
         self._cluster = cluster
         self._turn: Iterator[str] = iter(())
         self._asked: dict[Key, float] = {}  # when a job's fate was last asked for
+        self._looked = know.clock.now()
 
     def look(self, *, whole: bool = False) -> Seen:
         """Recover what was not heard, look, and journal what is proven. Raises ClusterError."""
         know = self._know
+        self._wake()
         self._recover()
         asked = set(self._wanted(whole))
         changed = [path for files in know.changed.values() for path in files]
         changed.sort(key=know.conflicts.__contains__)  # those that stand come last
         seen = self._cluster.look(asked, changed[:SLICE])
+        self._looked = know.clock.now()
         flipped = (asked & know.present) ^ seen.files
         know.present = (know.present - asked) | seen.files
         know.renewed |= know.index.asking(flipped)
         self._settle(seen)
         leaving = (know.past | know.leaving).items()
-        know.leaving = {jobid: key for jobid, key in leaving if jobid in seen.queue}
+        # An ID counter that began again may have given an old number to a job that is alive.
+        alive = {know.jobs[key].jobid for key in know.in_system}
+        gone = ((jobid, key) for jobid, key in leaving if jobid not in alive)
+        know.leaving = {jobid: key for jobid, key in gone if jobid in seen.queue}
         know.past = {}
         return seen
 
+    def _wake(self) -> None:
+        """Begin anew to be patient after a sleep, or a long time without the cluster.
+
+        Nobody asked in all that time, so no silence in it says anything.
+        """
+        know, now = self._know, self._know.clock.now()
+        if now - self._looked > max(NAP, 3 * know.settings.interval):
+            since = Mono(now - know.settings.grace)
+            know.doubts = {
+                key: replace(doubt, since=max(doubt.since, since))
+                for key, doubt in know.doubts.items()
+            }
+            know.unheard = dict.fromkeys(know.unheard, now)
+
     def _wanted(self, whole: bool) -> Iterator[str]:
         know = self._know
-        yield from (names.marker(key) for key in know.in_system)
+        yield from (names.marker(key) for key in know.in_system | know.again)
         if whole:
             yield from self._everything()
             return
@@ -103,11 +142,11 @@ class Looker:
         ours = [know.jobs[key] for key in know.in_system]
         know.doubts = settle.suspect(ours, seen, names.marker, know.doubts, now)
         ripe = settle.ripe(know.doubts, know.killing, know.settings.grace, now)
-        lost = [j.key for j in ours if j.life == Life.UNCLEAR and j.jobid not in seen.queue]
-        due = sorted([*ripe, *lost], key=lambda key: self._asked.get(key, 0.0))[:AT_ONCE]
+        due = sorted(ripe, key=lambda key: self._asked.get(key, 0.0))[:AT_ONCE]
         self._asked = {key: self._asked.get(key, 0.0) for key in know.in_system}
         self._asked.update(dict.fromkeys(due, now))
-        verdicts = self._confirm(due)
+        verdicts = {key: self._known(key, said) for key, said in self._confirm(due).items()}
+        know.doubts = settle.denied(know.doubts, verdicts, now)
         marked = filter(None, map(names.marker_key, seen.files))
         judged = dict.fromkeys([*know.in_system, *(key for key in marked if key in know.jobs)])
         know.record(
@@ -118,11 +157,13 @@ class Looker:
                 know.doubts,
                 verdicts,
                 know.killing,
+                know.settings.grace,
                 know.clock.wall(),
                 now,
             )
         )
         self._stuck(ours, seen)
+        self._strange(ours, seen)
 
     def _confirm(self, keys: Iterable[Key]) -> dict[Key, Verdict]:
         gone = []
@@ -136,17 +177,44 @@ class Looker:
         try:
             return self._cluster.confirm(gone)
         except ClusterError as error:
-            log.info("asking for ended jobs failed, they are asked for again: %s", error)
+            log.info("asking about %d jobs failed, they are asked for again: %s", len(gone), error)
             return {}
 
+    def _known(self, key: Key, said: Verdict) -> Verdict:
+        """Of a job that was never to start, what was said of that while it was there says more."""
+        vague = said.reason is None or said.reason.cause in {Cause.FORGOTTEN, Cause.NEVER_STARTED}
+        if not (said.gone and vague and key in self._know.stuck):
+            return said
+        why = self._know.stuck[key].removeprefix(STUCK)
+        return replace(said, reason=Reason(Cause.NEVER_STARTED, f"never started: {why}"))
+
+    def _strange(self, jobs: Iterable[Job], seen: Seen) -> None:
+        """Say once that there are states that no file of ours knows."""
+        odd = [job for job in jobs if job.jobid and seen.queue.get(job.jobid) == Phase.UNKNOWN]
+        if odd and self._know.complain("a state that is not known"):
+            log.warning(
+                "%s (%s) is in a state that jobmon does not know, see the file qstat; "
+                "whatever is in such a state counts as in the batch system",
+                odd[0].key, odd[0].jobid,
+            )  # fmt: skip
+
     def _stuck(self, jobs: Iterable[Job], seen: Seen) -> None:
+        """Ask once why a job will never start; what was said holds until it moves."""
         know = self._know
+        stuck = []
         for job in jobs:
-            if job.jobid is None or seen.queue.get(job.jobid) != Phase.STUCK:
+            phase = seen.queue.get(job.jobid) if job.jobid is not None else None
+            if phase == Phase.STUCK and know.jobs[job.key].in_system:
+                stuck.append(job.key)
+            elif phase is not None:
                 know.stuck.pop(job.key, None)
-            elif job.key not in know.stuck:
-                know.stuck[job.key] = "will never start by itself; 'jobmon kill' takes it out"
+        new = [key for key in stuck if key not in know.stuck][:AT_ONCE]
+        for key, verdict in self._confirm(new).items():
+            if not verdict.gone:
+                why = verdict.reason.words if verdict.reason is not None else "it waits in error"
+                know.stuck[key] = f"{STUCK}{why}"
+                job = know.jobs[key]
                 log.warning(
-                    "%s (%s) will never start by itself; 'jobmon kill %s' takes it out",
-                    job.key, job.jobid, job.key,
+                    "%s (%s) %s; 'jobmon kill %s' takes it out",
+                    key, job.jobid, know.stuck[key], key,
                 )  # fmt: skip

@@ -12,13 +12,14 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jobmon.cluster.base import ClusterError, LoginFailed, TwinLost
 from jobmon.cluster.cluster import Cluster
 from jobmon.core.life import IN_SYSTEM
 from jobmon.core.model import Event, Life, Mono, Standing
 from jobmon.cycle import memory
-from jobmon.cycle.hands import Deleter, take_request
+from jobmon.cycle.hands import Deleter, retry_failed, take_requests
 from jobmon.cycle.look import Looker
 from jobmon.cycle.pull import Puller
 from jobmon.cycle.record import Recorder
@@ -117,12 +118,12 @@ class Loop:
 
     def _cycle(self, *, whole: bool) -> None:
         know = self.know
-        for request in owner.take(know.paths.run):
-            if take_request(know, request):
-                self.stop.set()
-                return
+        if take_requests(know):
+            self.stop.set()
+            return
         survey(know, whole=whole)
         seen = self._looker.look(whole=whole)
+        retry_failed(know, whole=whole)
         self._deleter.step(seen)
         settle_ready(know)
         push(know, self.cluster, seen)
@@ -149,20 +150,17 @@ class Loop:
         if self._busy():
             return False
         try:
+            self._puller.finish()  # it may bring new jobs, and takes its time
             survey(self.know, whole=True)
             self._looker.look(whole=True)
-            settle_ready(self.know)
-            if self._busy():
-                return False
-            self._puller.finish()
-            survey(self.know, whole=True)
+            retry_failed(self.know, whole=True)
             settle_ready(self.know)
         except (ClusterError, JournalError, OSError) as error:
             self._fail(error, whole=False)
             return False
         finally:
             self._news()
-        return not self._busy()
+        return not self._busy() and not self.know.unpulled
 
     def _busy(self) -> bool:
         """Whether a job is in the batch system or will be, or one that ended is still listed.
@@ -204,7 +202,13 @@ class Loop:
     def _wait(self, seconds: float) -> None:
         until = self.know.clock.now() + seconds
         requests = self.know.paths.hidden / "requests"
+        left: set[Path] = set()
         while not self.stop.is_set() and self.know.clock.now() < until:
-            if requests.is_dir() and any(requests.glob("*.json")):
-                return
+            asked = set(requests.glob("*.json"))
+            if asked - left:
+                if take_requests(self.know):
+                    self.stop.set()
+                left = set(requests.glob("*.json"))  # cannot be done now: in the next cycle
+                if asked - left and not self._failures:
+                    return  # a cluster that does not answer is not asked sooner for that
             self.stop.wait(min(POLL, max(0.0, until - self.know.clock.now())))

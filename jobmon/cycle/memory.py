@@ -1,8 +1,11 @@
-"""What a cycle learned beside events, kept for the next start on the same boot of this machine.
+"""What a cycle learned beside events, kept for the next start.
 
 Doubts, unheard attempts and refusals are not journalled: losing them only delays. But a run that
 is looked at by ``--once`` again and again would never get beyond the first doubt without them.
 Their times are of the clock that counts from the boot, so another boot makes them void.
+
+Which attempts a person has asked to kill is kept too, and outlives a boot: without it they would
+be called failed. It is written before the request that asked for it is taken away.
 """
 
 from __future__ import annotations
@@ -25,10 +28,12 @@ def keep(know: Know) -> None:
     text = json.dumps(
         {
             "boot": host.this_process().boot,
-            "doubts": {key: [doubt.since, doubt.looks] for key, doubt in know.doubts.items()},
+            "doubts": {k: [d.since, d.looks, d.denied] for k, d in know.doubts.items()},
             "unheard": know.unheard,
             "refusals": {key: [r.tries, r.again] for key, r in know.refusals.items()},
             "stuck": know.stuck,
+            "conflicts": sorted(know.conflicts),
+            "killing": {key: know.jobs[key].n for key in sorted(know.killing)},
         }
     )
     if text != know.kept:
@@ -37,13 +42,19 @@ def keep(know: Know) -> None:
 
 
 def recall(know: Know) -> None:
-    """Take over what an earlier process remembered, if it was on this boot of this machine."""
+    """Take over what an earlier process remembered; times only on the same boot of this machine."""
     boot = host.this_process().boot
     try:
         data: dict[str, Any] = json.loads(know.paths.memory.read_bytes())
+        know.killing = {
+            key
+            for key in know.in_system | set(know.past.values())
+            if data.get("killing", {}).get(key) == know.jobs[key].n
+        }
+        know.conflicts = set(map(str, data.get("conflicts", ())))
         if not boot or data["boot"] != boot:
             return
-        doubts = {Key(k): Doubt(Mono(since), looks) for k, (since, looks) in data["doubts"].items()}
+        doubts = {Key(k): Doubt(*doubt) for k, doubt in data["doubts"].items()}
         refusals = {Key(k): Refusal(tries, Mono(at)) for k, (tries, at) in data["refusals"].items()}
         unheard = {Key(k): Mono(since) for k, since in data["unheard"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

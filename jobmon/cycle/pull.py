@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import os
 import threading
 from dataclasses import dataclass, field
 
@@ -17,13 +20,16 @@ from jobmon.run.synced import Stamp
 
 log = logging.getLogger(__name__)
 
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
+"""What only writing can fail with, so that in a pull it is said of this machine's disk."""
+
 
 @dataclass(slots=True)
 class _Job:
     """A pull under way in its own thread; it touches nothing that the loop knows."""
 
     wanted: Wanted
-    thread: threading.Thread | None = None
+    thread: threading.Thread = field(default_factory=threading.Thread)
     brought: Brought | None = None
     error: ClusterError | None = None
 
@@ -53,10 +59,7 @@ class Puller:
     def finish(self) -> None:
         """Wait for the pull under way, then fetch what is left. Raises ClusterError."""
         while self._job is not None or self.know.unpulled:
-            if self._job is None:
-                self._start(sorted(self.know.unpulled))
-            job = self._job
-            assert job is not None and job.thread is not None
+            job = self._job or self._start(sorted(self.know.unpulled))
             job.thread.join()
             self._ended(job)
             if job.error is not None:
@@ -74,10 +77,12 @@ class Puller:
     def stop(self) -> None:
         """End a pull that is under way; what it was to bring is brought at the next start."""
         self.cluster.transfer.stop()
-        if self._job is not None and self._job.thread is not None:
+        if self._job is not None:
             self._job.thread.join(timeout=5)
+            with contextlib.suppress(OSError):  # it is found out at the next start
+                self._ended(self._job)
 
-    def _start(self, folders: list[str]) -> None:
+    def _start(self, folders: list[str]) -> _Job:
         know = self.know
         protected: list[str] = []
         outputs: dict[str, None] = {}
@@ -90,21 +95,25 @@ class Puller:
         wanted = Wanted(
             tuple(folders), tuple(know.settings.results), tuple(outputs), tuple(protected)
         )
+        know.synced.pull_begins(folders)
         know.unpulled -= set(folders)
         know.pulling = wanted.folders
-        know.synced.pull_begins(folders)
         job = self._job = _Job(wanted)
         job.thread = threading.Thread(target=self._pull, args=(job,), name="pull", daemon=True)
         job.thread.start()
+        return job
 
     def _pull(self, job: _Job) -> None:
         try:
             job.brought = self.cluster.transfer.pull(job.wanted)
+            if any(words in job.brought.trouble for words in _FULL):
+                job.error = ClusterError(f"results cannot be written here: {job.brought.trouble}")
         except ClusterError as error:
             job.error = error
+        except OSError as error:
+            job.error = ClusterError(f"results cannot be brought home: {error}")
 
     def _ended(self, job: _Job) -> bool:
-        assert job.thread is not None
         if job.thread.is_alive():
             return False
         self._job = None
@@ -112,9 +121,10 @@ class Puller:
         know.pulling = ()
         if job.error is not None or job.brought is None:
             know.unpulled |= set(job.wanted.folders)
+            know.synced.pull_ended()  # what came all the same is told by its time
             log.info("a pull failed and is tried again: %s", job.error)
             return True
-        if job.brought.trouble:
+        if job.brought.trouble:  # it stays owed, so that the next start fetches it again
             log.info("a pull left something out: %s", job.brought.trouble)
         stamps = []
         for name in job.brought.files:
@@ -123,7 +133,8 @@ class Puller:
                 stamps.append((name, Stamp.of(path.stat())))
         know.synced.put(stamps)
         know.synced.pull_ended()
-        know.synced.paid(set(job.wanted.folders) - know.unpulled)
+        if not job.brought.trouble:
+            know.synced.paid(set(job.wanted.folders) - know.unpulled)
         for folder in job.wanted.folders:
             take(know, know.tree.read(folder))
         if stamps:

@@ -40,7 +40,7 @@ class Recorder:
             write_atomically(know.paths.now, text)
         reorder(know)  # an edit of this very moment is not to be drawn over
         events = sum(len(know.jobs[key].history) for key in know.order)
-        if know.drawn is not None and events == self._drawn:
+        if know.drawn is not None and events == self._drawn and know.paths.quelist.exists():
             return
         if at_once or know.clock.now() >= self._not_before:
             began = time.perf_counter()

@@ -53,6 +53,7 @@ class Know:
     changed: dict[str, dict[str, Stamp]] = field(default_factory=dict)
     conflicts: set[str] = field(default_factory=set)  # changed on both sides
     in_system: set[Key] = field(default_factory=set)
+    again: set[Key] = field(default_factory=set)  # to be submitted anew; the old marker may come
     doubts: dict[Key, Doubt] = field(default_factory=dict)
     refusals: dict[Key, Refusal] = field(default_factory=dict)
     killing: set[Key] = field(default_factory=set)
@@ -101,6 +102,7 @@ class Know:
 
     def _take(self, key: Key, job: Job) -> None:
         self.jobs[key] = job
+        (self.again.add if job.ran and job.life in OPEN else self.again.discard)(key)
         if job.life not in OPEN and not job.in_system:
             self.index.drop(key)
         if job.in_system:
@@ -117,7 +119,10 @@ class Know:
             if job.jobid is not None:
                 self.leaving[job.jobid] = key
         if job.life == Life.FINISHED:
-            self.present.add(names.marker(key))
+            marker = names.marker(key)
+            if marker not in self.present:  # seen by a question of its own, not by a look
+                self.present.add(marker)
+                self.renewed |= self.index.asking({marker})
 
     def in_flux(self, folder: str) -> bool:
         """Whether files here say nothing of a person: a pull, or the job itself, writes them."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.ledger import Order
 from jobmon.core.choose import choose, resolve
 from jobmon.core.model import Attempt, Differs, Event, Key, Kind, Seen, Stat, Unclear
 from jobmon.cycle.answers import take_answer
-from jobmon.cycle.state import Know
+from jobmon.cycle.state import Know, job_folder
 from jobmon.run import names
 from jobmon.run.synced import Stamp
 
@@ -19,8 +20,8 @@ log = logging.getLogger(__name__)
 def settle_ready(know: Know) -> None:
     """Journal which jobs became ready: of those whose needs or whose files changed."""
     jobs = [know.jobs[key] for key in sorted(know.renewed, key=names.order) if key in know.jobs]
-    know.renewed.clear()
     know.record(resolve(jobs, know.standing, know.clock.wall()))
+    know.renewed.clear()  # not before: a journal that cannot be written must not lose them
 
 
 def push(know: Know, cluster: Cluster, seen: Seen) -> None:
@@ -43,8 +44,10 @@ def push(know: Know, cluster: Cluster, seen: Seen) -> None:
                     _conflict(know, path)
     if goes:
         log.info("pushing %d changed file(s): %s", len(goes), ", ".join(sorted(goes)[:5]))
+        know.synced.sending(goes.items())
         cluster.transfer.push(sorted(goes))
     know.synced.put([*goes.items(), *same.items()])
+    know.synced.arrived(goes)
     for path in [*goes, *same]:
         know.conflicts.discard(path)
         folder = path.rpartition("/")[0]
@@ -60,9 +63,8 @@ def _whose(know: Know, path: str, here: Stamp, there: Stat | None) -> str:
     if there == _stat(here):
         return "same"
     before = know.synced.get(path)
-    if before is not None and there == _stat(before):
-        return "ours"
-    return "both"
+    mine = [before, *know.synced.sent(path)]
+    return "ours" if there in [_stat(stamp) for stamp in mine if stamp is not None] else "both"
 
 
 def _stat(stamp: Stamp) -> Stat:
@@ -85,7 +87,7 @@ def submit(know: Know, cluster: Cluster) -> int:
     Raises ClusterError; what was not answered by then is recovered at the next look.
     """
     room = know.settings.maxqsub - len(know.in_system) - len(know.leaving)
-    barred = know.conflicted() | know.unpushed()
+    barred = know.conflicted() | know.unpushed() | _coming_home(know)
     attempts = choose(
         know.order, know.jobs, know.standing, know.refusals, barred, room, know.clock.now()
     )
@@ -106,9 +108,32 @@ def submit(know: Know, cluster: Cluster) -> int:
         for attempt in waiting:
             know.unheard.setdefault(attempt.key, know.clock.now())
     if differing:
-        log.warning("changed on the cluster, pushed again as here: %s", ", ".join(differing))
-        cluster.transfer.push(differing)
+        _restore(know, cluster, differing)
     return len(orders)
+
+
+def _restore(know: Know, cluster: Cluster, differing: Sequence[Key]) -> None:
+    """Push scripts that are not ours over there, and what of their folders is gone there.
+
+    What is there is left alone: a job may have made it. Raises ClusterError.
+    """
+    here = [path for key in differing for path in know.tree.files(job_folder(key))]
+    there = cluster.look((), here).stats
+    gone = [path for path in here if there[path] is None and path not in differing]
+    log.warning("changed on the cluster, pushed again as here: %s", ", ".join(differing))
+    if gone:
+        log.warning(
+            "gone on the cluster, pushed again: %d file(s), %s", len(gone), ", ".join(gone[:5])
+        )
+    cluster.transfer.push(sorted({*differing, *gone}))
+
+
+def _coming_home(know: Know) -> set[Key]:
+    """Jobs to be tried again into whose folder a pull is just now writing.
+
+    What a person has mended there is only told from what is pulled when that is over.
+    """
+    return {key for key in know.again if know.pulling and know.in_flux(job_folder(key))}
 
 
 def _order(know: Know, attempt: Attempt) -> Order | None:

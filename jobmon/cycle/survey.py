@@ -9,7 +9,7 @@ from jobmon.core.life import IN_SYSTEM, OPEN, Job
 from jobmon.core.model import Key
 from jobmon.cycle.state import Know, job_folder
 from jobmon.run import names, views
-from jobmon.run.atomic import write_atomically
+from jobmon.run.atomic import unused, write_atomically
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import Found
 
@@ -72,8 +72,8 @@ def reorder(know: Know) -> None:
     path = know.paths.quelist
     if know.drawn is None or not path.exists() or Stamp.of(path.stat()) == know.drawn:
         return
-    know.drawn = None  # to be drawn again
     take_order(know, path.read_text("utf-8", "surrogateescape"))
+    know.drawn = None  # to be drawn again, now that the edit is taken over or kept
 
 
 def take_order(know: Know, text: str) -> None:
@@ -82,7 +82,8 @@ def take_order(know: Know, text: str) -> None:
     if order is not None:
         know.order = dict.fromkeys(order)
         return
-    aside = know.paths.quelist.with_name(f"quelist.rejected.{know.clock.wall():%Y%m%d_%H%M%S}")
+    when = f"{know.clock.wall():%Y%m%d_%H%M%S}"
+    aside = unused(know.paths.quelist.with_name(f"quelist.rejected.{when}"))
     write_atomically(aside, text)
     log.warning(
         "quelist was edited beyond its order; the edit is kept as %s and quelist drawn again",

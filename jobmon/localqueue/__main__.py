@@ -106,7 +106,7 @@ def _fail(text: str, code: int) -> int:
 
 if __name__ == "__main__":
     if sys.getfilesystemencoding() != "utf-8":  # file names are kept in one encoding
-        os.execv(sys.executable, [*program(), *sys.argv[1:]])
+        os.execv(sys.executable, [*program(), *sys.argv[1:]])  # noqa: S606 (itself)
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -98,7 +98,7 @@ def detach(argv: Sequence[str], log: Path) -> int:
             os.dup2(source, target)
         # What this process itself inherited; what Python opened closes by itself.
         os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 65536))
-        os.execve(argv[0], list(argv), environ)
+        os.execve(argv[0], list(argv), environ)  # noqa: S606 (no shell is the point)
     finally:
         os._exit(127)
 
@@ -140,6 +140,6 @@ def _output(argv: Sequence[str]) -> str:
     import subprocess  # noqa: PLC0415  (slow to import, and not needed on Linux)
 
     environ = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 (no shell; fixed words and numbers)
         argv, env=environ, stdout=subprocess.PIPE, text=True, check=False
     ).stdout.strip()

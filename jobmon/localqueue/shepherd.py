@@ -113,7 +113,7 @@ def _become(
         for source, target in ((null, 0), (streams[0], 1), (streams[1], 2)):
             os.dup2(source, target)
         os.umask(job.umask)
-        os.execvpe(command[0], command, environ)
+        os.execvpe(command[0], command, environ)  # noqa: S606 (the user's own script)
     except (OSError, ValueError) as error:
         # A shell says the same, with the same exit code.
         text = f"{job.name}: {command[0]} can't be run: {error}\n"

@@ -42,6 +42,15 @@ def write_all(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
+def unused(path: Path) -> Path:
+    """``path``, or where that is there already ``path.2``, ``path.3`` …: clocks step back."""
+    free, n = path, 1
+    while os.path.lexists(free):
+        n += 1
+        free = path.with_name(f"{path.name}.{n}")
+    return free
+
+
 def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
     """Replace ``path`` by a file that holds ``text``; a reader sees the old or the new, whole.
 

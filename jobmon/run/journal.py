@@ -102,6 +102,7 @@ class Journal:
         self._fd = fd
         self._end = end  # bytes; all that the file holds
         self._trouble = ""
+        self._half = 0  # bytes of a write that failed and could not be taken back yet
 
     @classmethod
     def open(cls, path: Path) -> Journal:
@@ -143,6 +144,8 @@ class Journal:
         data = "".join(format_event(event) + "\n" for event in events).encode("utf-8")
         if not self._trouble:
             self._trouble = self._changed()
+        if not self._trouble and self._half:
+            self._take_back()
         if self._trouble:
             raise JournalError(f"{self.path}: {self._trouble}; stop this run and start it again")
         try:
@@ -168,24 +171,27 @@ class Journal:
         """What another hand did to the file, if so; what we wrote would be read by no one."""
         if self._fd < 0:
             return "the journal is closed"
-        ours = os.fstat(self._fd)
         try:
+            ours = os.fstat(self._fd)
             there = self.path.stat()
-        except OSError:
+        except FileNotFoundError:
             return "the journal was moved away while it was in use"
+        except OSError as error:
+            raise _error(self.path, "read", error) from error
         if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
             return "the journal was replaced while it was in use"
-        if ours.st_size != self._end:
+        if ours.st_size != self._end + self._half:
             return "the journal was changed by another hand while it was in use"
         return ""
 
     def _take_back(self) -> None:
-        """Leave nothing of a write that failed."""
+        """Leave nothing of a write that failed. Raises JournalError; then it is tried again."""
         try:
+            self._half = os.fstat(self._fd).st_size - self._end
             os.ftruncate(self._fd, self._end)
         except OSError as error:
-            self._trouble = f"what was half written cannot be taken back ({error.strerror})"
-            return
+            raise _error(self.path, "written", error) from error
+        self._half = 0
         with contextlib.suppress(OSError):
             flush(self._fd)
 
@@ -247,5 +253,5 @@ def _read(path: Path, data: bytes, offset: int = 0) -> tuple[list[Event], int]:
 def _error(path: Path, done: str, error: OSError) -> JournalError:
     return JournalError(
         f"{path}: the journal cannot be {done}: {error.strerror}; "
-        "see to the disk and the file's rights, then start again"
+        "see to the disk (full, over quota, read-only?) and the file's rights"
     )

@@ -122,6 +122,7 @@ class Settings(BaseModel):
     )
     grace: Seconds = Field(default=60.0, description="a number of seconds above 0")
     pulls_every: Seconds = Field(default=60.0, description="a number of seconds above 0")
+    retries: int = Field(default=0, ge=0, description="a whole number, 0 or more")
 
     @model_validator(mode="after")
     def _one_user(self) -> Settings:

@@ -9,7 +9,8 @@ Whoever takes, takes over or gives back the lock holds ``flock`` on ``.jobmon/lo
 doing so: between judging a lock and replacing it no one else on this machine (or any that shares
 the disk and its locks) comes in. Making a new lock is exclusive even without that, by ``link``.
 
-Requests are files of ``.jobmon/requests/``, renamed into place and taken oldest first.
+Requests are files of ``.jobmon/requests/``, renamed into place, done oldest first, and removed
+only when they were done: a holder that is killed in between leaves them to the next one.
 """
 
 from __future__ import annotations
@@ -298,17 +299,17 @@ def request(run: Path, body: Mapping[str, object]) -> str:
 
 
 def request_path(run: Path, request_id: str) -> Path:
-    """The file of a request; it is gone once the holder of the lock has read it."""
+    """The file of a request; it is gone once the holder of the lock has done it."""
     return run / ".jobmon" / "requests" / f"{request_id}.json"
 
 
-def take(run: Path) -> list[Request]:
-    """The requests that wait, oldest first; each is removed once read.
+def waiting(run: Path) -> list[Request]:
+    """The requests that wait, oldest first. They stay until ``done`` is said of them.
 
     One that cannot be understood is renamed to ``*.bad`` and left out. Raises OwnerError.
     """
     folder = run / ".jobmon" / "requests"
-    taken: list[Request] = []
+    found: list[Request] = []
     try:
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             with contextlib.suppress(FileNotFoundError):
@@ -316,12 +317,21 @@ def take(run: Path) -> list[Request]:
                 if one is None:
                     path.rename(path.with_suffix(".bad"))
                 else:
-                    path.unlink()
-                    taken.append(one)
+                    found.append(one)
     except OSError as error:
-        if not taken:
-            raise OwnerError(f"run {run}: its requests cannot be taken: {error}") from error
-    return taken
+        raise OwnerError(f"run {run}: its requests cannot be read: {error}") from error
+    return found
+
+
+def done(run: Path, request_id: str) -> None:
+    """Take a request away, after what it asks was done and journalled. Raises OwnerError.
+
+    A crash before this has it done twice, which must do no harm; a crash after it loses nothing.
+    """
+    try:
+        request_path(run, request_id).unlink(missing_ok=True)
+    except OSError as error:
+        raise OwnerError(f"run {run}: a request cannot be taken away: {error}") from error
 
 
 def _read_request(path: Path) -> Request | None:

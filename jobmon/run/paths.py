@@ -43,3 +43,11 @@ def read_stuck(paths: Paths) -> dict[Key, str]:
         return {Key(key): str(why) for key, why in stuck.items()}
     except (OSError, ValueError, LookupError, AttributeError):
         return {}
+
+
+def read_conflicts(paths: Paths) -> list[str]:
+    """The files that a daemon last saw changed on both sides."""
+    try:
+        return [str(path) for path in json.loads(paths.memory.read_bytes())["conflicts"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []

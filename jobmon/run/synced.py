@@ -51,6 +51,11 @@ class Synced:
             "create table if not exists synced (folder blob, name blob, size int, mtime_ns int,"
             " primary key (folder, name)) without rowid"
         )
+        # Pushes that began: a cut one may have got there, and is no change of the cluster's.
+        self._db.execute(
+            "create table if not exists sent (folder blob, name blob, size int, mtime_ns int,"
+            " primary key (folder, name, size, mtime_ns)) without rowid"
+        )
         for table in ("pulling", "owed"):
             self._db.execute(f"create table if not exists {table} (folder blob primary key)")
         self._db.commit()
@@ -69,13 +74,21 @@ class Synced:
 
     def put(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
         """Note that these files are now the same on both sides."""
-        self._write(
-            "insert or replace into synced values (?, ?, ?, ?)",
-            (
-                (*map(os.fsencode, posixpath.split(path)), stamp.size, stamp.mtime_ns)
-                for path, stamp in stamps
-            ),
-        )
+        self._write("insert or replace into synced values (?, ?, ?, ?)", _stamped(stamps))
+
+    def sending(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
+        """Note that a push of these files begins."""
+        self._write("insert or ignore into sent values (?, ?, ?, ?)", _stamped(stamps))
+
+    def sent(self, path: str) -> list[Stamp]:
+        """As what a file may have been pushed since it was last synced."""
+        sql = "select size, mtime_ns from sent where folder = ? and name = ?"
+        return [Stamp(*row) for row in self._ask(sql, *posixpath.split(path))]
+
+    def arrived(self, paths: Iterable[str]) -> None:
+        """Note that a push of these files has ended well."""
+        names = (tuple(map(os.fsencode, posixpath.split(path))) for path in paths)
+        self._write("delete from sent where folder = ? and name = ?", names)
 
     def owe(self, folders: Iterable[str]) -> None:
         """Note folders in which a job ended, to be pulled."""
@@ -118,6 +131,11 @@ class Synced:
 
     def _error(self, error: sqlite3.Error) -> OSError:
         return OSError(errno.EIO, f"{error} (disk full, or not to be written?)", str(self._path))
+
+
+def _stamped(stamps: Iterable[tuple[str, Stamp]]) -> Iterator[tuple[object, ...]]:
+    for path, stamp in stamps:
+        yield (*map(os.fsencode, posixpath.split(path)), stamp.size, stamp.mtime_ns)
 
 
 def _rows(folders: Iterable[str]) -> Iterator[tuple[bytes]]:

@@ -34,6 +34,12 @@ OURS = (
 )
 """What jobmon itself keeps at the top of the run folder, as patterns; it is never synced."""
 
+HALF = ".jobmon-half~"
+"""What a copying that was killed leaves in any folder; the next one takes it away."""
+
+LARGEST = 1024 * 1024
+"""Bytes a dependency file may have: over there each of its lines is looked at one by one."""
+
 SLICE = 1000
 """How many folders of the tree are read in a cycle in which nothing happened in them."""
 
@@ -119,8 +125,20 @@ class Tree:
                 found.kept.add(_join(folder, name))
         return found
 
+    def files(self, folder: str) -> Iterator[str]:
+        """Every file that a push may take, of one folder and, but for the run folder, below."""
+        for where, folders, files in os.walk(self._run / folder):
+            at = os.path.relpath(where, self._run)
+            inside = "" if at == "." else at
+            if not inside:
+                folders.clear()
+            for name in files:
+                ours = name == HALF or (not inside and is_ours(name))
+                if not ours and "\n" not in name and names.marker_id(name) is None:
+                    yield _join(inside, name)
+
     def _take(self, entry: os.DirEntry[str], found: Found, stamps: dict[str, Stamp]) -> None:
-        if not found.folder and is_ours(entry.name):
+        if entry.name == HALF or (not found.folder and is_ours(entry.name)):
             return
         if "\n" in entry.name:
             found.complaints.append(
@@ -160,7 +178,14 @@ def read_needs(path: Path, folder: str) -> tuple[Needs, str]:
     A file that cannot be read or meant holds its job, as a missing one does.
     """
     try:
-        return parse(path.read_bytes().decode("utf-8", "surrogateescape"), folder), ""
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            return None, (
+                f"{path} is larger than 1 MB, the most that a dependency file may be; "
+                "let one job gather what it names, and wait for that job's marker"
+            )
+        return parse(text.decode("utf-8", "surrogateescape"), folder), ""
     except BadNeed as error:
         return None, f"{path}, line {error.line}: {error}"
     except OSError as error:

@@ -138,7 +138,8 @@ def reorder(current: Sequence[Line], edited_text: str) -> list[Key] | None:
     the person read the file are appended; as they are the last of ``current``, a line that is
     missing before them was deleted, which is no order.
     """
-    rows = [row for row in edited_text.split("\n") if row]
+    lines = edited_text.removeprefix("\ufeff").split("\n")  # editors add one, or CRLF
+    rows = [row for row in (line.removesuffix("\r") for line in lines) if row]
     if rows.count(HEADER) != 1:
         return None
     printed = {names.encode(line.key): line for line in current}

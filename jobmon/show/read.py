@@ -12,7 +12,7 @@ from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life
 from jobmon.core.rows import Row, rows
 from jobmon.run import journal, names
-from jobmon.run.paths import Paths, read_present, read_stuck
+from jobmon.run.paths import Paths, read_conflicts, read_present, read_stuck
 from jobmon.run.tree import read_needs, scripts
 
 
@@ -25,6 +25,7 @@ class View:
     index: needs.Index
     present: set[str]
     stuck: dict[Key, str]
+    conflicts: list[str]
 
     def rows(self) -> list[Row]:
         return rows(
@@ -53,7 +54,7 @@ def view(run: Path) -> View:
     for key, job in jobs.items():
         if job.life == Life.FINISHED:
             present.add(names.marker(key))
-    return View(run, jobs, index, present, read_stuck(paths))
+    return View(run, jobs, index, present, read_stuck(paths), read_conflicts(paths))
 
 
 def chosen(jobs: Sequence[Key], words: Sequence[str]) -> tuple[list[Key], list[str]]:

@@ -42,4 +42,11 @@ def _rank(row: Row) -> int:
 
 
 def _why(row: Row) -> str:
-    return printable(row.reason or row.job.why)
+    instead = "; see 'jobmon resolve --help'" if row.state == "unclear" else ""
+    return printable(row.reason or row.job.why) + instead
+
+
+def conflicts(paths: Sequence[str]) -> list[str]:
+    """A line for each file that was changed on both sides."""
+    way_out = "changed on both sides: make both alike, or delete one"
+    return [f"  conflict {printable(path)}  {way_out}" for path in sorted(paths)]

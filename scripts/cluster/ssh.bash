@@ -13,10 +13,12 @@ SSH_HOSTS='
   csh        22226  hpccsh    /bin/csh
   fish       22227  hpcfish   /usr/bin/fish
   narrow     22228  hpcuser   /bin/bash
+  chaos      22229  hpcchaos  /bin/bash
 '
 SSH=$STATE/ssh
 OATH_SECRET=3132333435363738393031323334353637383930
 OTP_PAM=jobmon-testcluster-otp # PAM's service is named as the program is: a link to sshd
+LIARS=$STATE/liars # the batch commands of the host chaos
 SSH_DAEMONS=()
 
 while read -r name port _; do
@@ -35,6 +37,7 @@ start_ssh() {
     done <<<"$SSH_HOSTS"
     write_keys
     write_one_time_codes
+    write_liars
     while read -r name port user shell; do
         [ -z "$name" ] || daemon_pid "sshd-$name" >/dev/null || start_sshd "$name" "$port" "$user"
     done <<<"$SSH_HOSTS"
@@ -65,6 +68,10 @@ KbdInteractiveAuthentication no"
     case $1 in
         pbs) path=$TORQUE:$path ;;
         sge) path=$STATE/sge/bin:$path env="SGE_ROOT=/var/lib/gridengine SGE_CELL=default" ;;
+        chaos)
+            path=$LIARS:$STATE/sge/bin:$path
+            env+=" SGE_ROOT=/var/lib/gridengine SGE_CELL=default"
+            ;;
         bashnoise) kind+=$'\n'"Banner $SSH/banner" ;;
         narrow) kind+=$'\nMaxSessions 2' ;;
         otp) kind="UsePAM yes
@@ -124,6 +131,16 @@ write_keys() {
     install -m 644 "$SSH/id_ed25519.pub" "$SSH/authorized_keys"
     printf '%s\n' '*** node07: use is logged ***' >"$SSH/banner"
     chown "${SUDO_UID:-0}:${SUDO_GID:-0}" "$SSH/id_ed25519"
+}
+
+# Commands that lie when they are told to: see liar.sh.
+write_liars() {
+    local name
+    install -d -m 755 "$LIARS"
+    for name in squeue sbatch scontrol sacct qstat qsub qacct; do
+        install -m 755 "${BASH_SOURCE[0]%/*}/liar.sh" "$LIARS/$name.new"
+        mv "$LIARS/$name.new" "$LIARS/$name"
+    done
 }
 
 # Codes by event (HOTP), not by time: each call has a fresh one at once. The test's

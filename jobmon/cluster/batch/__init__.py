@@ -20,6 +20,8 @@ _SYSTEMS = {"slurm": "Slurm", "sge": "GridEngine", "local": "Local"}
 
 NAMES = tuple(_SYSTEMS)
 
+_NO_FORK = 125  # of timeout(1), where it failed itself and started nothing
+
 # Of an array's rows, the first of these that any row is in speaks for the whole.
 _LOUDEST = (
     Phase.RUNNING,
@@ -76,6 +78,8 @@ def answer(
     name, no = rf"(?<![\w-]){command}(?![\w.-])", "(?:not found|No such file|denied)"
     if code in (126, 127) and re.search(rf"{name}.*{no}|{no}.*{name}", words):
         return NotRun(f"'{command}' cannot be run there: {words}")
+    if code == _NO_FORK and re.fullmatch(r"\s*timeout: [^\n]*\s*", text):
+        return NotRun(f"'{command}' was not started: {words}")
     if code != 0 and unsent is not None:
         return NotRun(clip(unsent))
     if code != 0 and refusal is not None:

@@ -69,6 +69,8 @@ def _why(task: Mapping[str, str]) -> tuple[Cause, str]:
             if asked and _amount(task.get(used, "")) >= _amount(asked[1]) > 0:
                 what = "out of time" if cause is Cause.TIME else "out of memory"
                 return cause, f"{what} (limit {limit}={asked[1]}, used {task[used]}), {end}"
+    if failed == 100 and status == 137:  # the record names nobody
+        end = f"deleted by hand (qdel), or else {end}"
     return Cause.EXIT, end if failed == 100 else f"{end}; Grid Engine says: {said}"
 
 

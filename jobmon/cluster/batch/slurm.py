@@ -122,16 +122,15 @@ class Slurm:
         """See ``Batch``. A job that can never start is not gone, and has a reason all the same.
 
         The controller's word counts: a denial of the ID, or every row of it at an end. The
-        accounting's own end counts only where the controller answered and listed nothing.
+        accounting only tells why: what it has under this number may be an older job's.
         """
         if len(outputs) != 3:
             return Verdict(gone=False)
         (code, out, err), (code2, out2, err2), (code3, out3, _) = outputs
         try:
             squeue = [row for _, row in listed(out)] if code == 0 else []
-            quiet = code == 0 and not squeue
         except LookFailed:
-            squeue, quiet = [], False
+            squeue = []
         scontrol = shown(out2) if code2 == 0 else []
         sacct = accounted(jobid, out3) if code3 == 0 else []
         if alive := [row for row in squeue + scontrol if row.alive]:
@@ -140,8 +139,8 @@ class Slurm:
             code != 0 and _UNKNOWN_ID.search(text)
             for code, text in ((code, out + "\n" + err), (code2, out2 + "\n" + err2))
         )
-        ended = [row for row in sacct if not row.alive]
-        if denied or squeue or scontrol or (quiet and ended and len(ended) == len(sacct)):
+        if denied or squeue or scontrol:
+            ended = [row for row in sacct if not row.alive]
             return Verdict(gone=True, reason=reason(scontrol or squeue, ended))
         return Verdict(gone=False)
 

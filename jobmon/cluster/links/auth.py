@@ -23,6 +23,8 @@ from jobmon.core.text import printable
 
 Fields = list[tuple[str, bool]]
 
+ANSWER = 900.0  # seconds a person has to answer; the server has its own limit
+
 
 class Login:
     """One attempt to log in; an ``auth_strategy`` of Paramiko."""
@@ -77,7 +79,10 @@ class Login:
 
                 wanted = self._attempt(offer, name, wanted)
             elif method == "keyboard-interactive":
+                # Paramiko counts the time that the person takes as the server's.
+                usual, transport.auth_timeout = transport.auth_timeout, ANSWER
                 wanted = self._attempt(lambda: self._interview(transport), method, wanted)
+                transport.auth_timeout = usual
             else:
                 word = self._ask_person(f"{host.where}'s password:", False)
 

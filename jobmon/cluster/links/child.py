@@ -35,7 +35,7 @@ def stream(
     Raises ConnectionLost if the program cannot be run, or after ``limit`` seconds of silence.
     """
     try:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 (no shell; words of this program)
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,7 +59,8 @@ def _pump(
     where: str,
     closed: threading.Event | None,
 ) -> Iterator[bytes]:
-    assert child.stdin and child.stdout
+    if child.stdin is None or child.stdout is None:
+        raise ValueError("a program without pipes")
     with selectors.DefaultSelector() as both:
         rest = memoryview(stdin)
         if rest:

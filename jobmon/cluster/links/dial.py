@@ -26,13 +26,14 @@ from jobmon.cluster.base import ConnectionLost, LoginFailed
 from jobmon.cluster.links import hostkeys
 from jobmon.cluster.links.auth import Login
 from jobmon.cluster.links.login import Ask
+from jobmon.cluster.links.pulse import Pulse
 from jobmon.cluster.links.sshconfig import HOPS, Host, gateway, ring
 from jobmon.core.text import printable
 
 WINDOW = 16 << 20
 PACKET = 1 << 17
+_NAME = "cluster"  # for Fabric, which would read a user or a port out of the real one
 DEAD = 60  # seconds without an acknowledgement after which a connection is given up
-ANSWER = 900  # seconds a person has to answer; the server has its own limit
 
 # Paramiko logs tracebacks of what it also raises; the errors are ours to tell.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
@@ -44,13 +45,16 @@ class Line:
 
     transport: paramiko.Transport
     logins: int
+    _pulse: Pulse
     _stack: ExitStack
 
     def alive(self) -> bool:
         return self.transport.is_active()
 
     def close(self) -> None:
+        self._pulse.stop()
         self._stack.close()
+        self._pulse.join()
 
 
 def dial(host: Host, ask: Ask, config: Path | None, depth: int = 0) -> Line:
@@ -73,8 +77,7 @@ def dial(host: Host, ask: Ask, config: Path | None, depth: int = 0) -> Line:
             raise ConnectionLost(
                 f"{host.where}: no connection to {host.hostname}:{host.port}: {said}"
             ) from error
-        transport.set_keepalive(host.alive)
-        return Line(transport, logins + 1, stack.pop_all())
+        return Line(transport, logins + 1, Pulse(transport, host.alive), stack.pop_all())
     raise AssertionError("unreachable")
 
 
@@ -86,8 +89,8 @@ def _log_in(host: Host, ask: Ask, sock: Any, stack: ExitStack) -> paramiko.Trans
         return _Checked(host, found, login)
 
     connection = fabric.Connection(
-        host=host.key_alias or host.hostname,
-        port=22 if host.key_alias else host.port,
+        host=_NAME,
+        port=22,
         user=host.user,
         config=fabric.Config(
             lazy=True,
@@ -101,7 +104,7 @@ def _log_in(host: Host, ask: Ask, sock: Any, stack: ExitStack) -> paramiko.Trans
             "sock": sock,
             "transport_factory": _factory([key.kind for key in found.keys]),
             "banner_timeout": host.timeout,
-            "auth_timeout": ANSWER,
+            "auth_timeout": DEAD,
             "compress": host.compress,
         },
     )
@@ -113,13 +116,12 @@ def _log_in(host: Host, ask: Ask, sock: Any, stack: ExitStack) -> paramiko.Trans
             parsed = paramiko.PKey.from_type_string(key.kind, key.blob)
         except (paramiko.SSHException, UnknownKeyType, ValueError):
             continue  # a type that Paramiko does not speak cannot be shown to us either
-        trusted.add(hostkeys.lookup_name(host), key.kind, parsed)
+        trusted.add(_NAME, key.kind, parsed)
     try:
         connection.open()
     except BadHostKeyException as error:
         raise hostkeys.refusal(host, found, error.key.get_name(), error.key.asbytes()) from error
-    transport = connection.transport
-    assert isinstance(transport, paramiko.Transport)
+    transport: paramiko.Transport = connection.transport
     return transport
 
 
@@ -197,7 +199,7 @@ def _socket(
         )
         stack.callback(channel.close)
         return channel, line.logins
-    sock = _proxy(host, stack) if host.proxy else _tcp(host)
+    sock = _proxy(host.proxy, stack) if host.proxy else _tcp(host)
     stack.callback(sock.close)
     return sock, 0
 
@@ -233,13 +235,12 @@ def _tune(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, 0x80, DEAD)
 
 
-def _proxy(host: Host, stack: ExitStack) -> socket.socket:
+def _proxy(command: str, stack: ExitStack) -> socket.socket:
     """What a ProxyCommand says and hears, as a socket."""
-    assert host.proxy
     ours, theirs = socket.socketpair()
     with theirs:
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {host.proxy}"],
+        child = subprocess.Popen(  # noqa: S603 (it is shell text, of the person's own ssh_config)
+            ["/bin/sh", "-c", f"exec {command}"],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=subprocess.DEVNULL,

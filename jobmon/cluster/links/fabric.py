@@ -89,7 +89,7 @@ class FabricLink:
                 self._run(channel, command, _rest(until, limit))
                 yield channel
             finally:
-                channel.close()
+                flow.close(channel)
         finally:
             self._places.release()
 
@@ -123,7 +123,7 @@ class FabricLink:
 
     def _run(self, channel: paramiko.Channel, command: bytes, limit: float) -> None:
         # Paramiko waits for the answer for ever; closing the channel ends that.
-        watch = threading.Timer(limit, channel.close)
+        watch = threading.Timer(limit, flow.close, (channel,))
         watch.daemon = True
         watch.start()
         try:

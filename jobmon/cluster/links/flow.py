@@ -6,6 +6,7 @@ one, where there is much to send, writes. Silence is measured over all three str
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,12 +47,15 @@ def read(
     channel.settimeout(min(TICK, limit / 4))
     while True:
         try:
-            data = channel.recv(CHUNK)
-        except TimeoutError:
-            data = None
-        while channel.recv_stderr_ready():
-            stderr(channel.recv_stderr(CHUNK))
-            silence.broken()
+            try:
+                data = channel.recv(CHUNK)
+            except TimeoutError:
+                data = None
+            while channel.recv_stderr_ready():
+                stderr(channel.recv_stderr(CHUNK))
+                silence.broken()
+        except (EOFError, paramiko.SSHException) as error:  # reading also sends: more room
+            raise ConnectionLost(f"{where}: the connection broke during a command") from error
         if data:
             silence.broken()
             yield data
@@ -106,7 +110,7 @@ def stream(channel: paramiko.Channel, stdin: bytes, limit: float, where: str) ->
     try:
         yield from read(channel, len, silence, limit, where)
     finally:
-        channel.close()
+        close(channel)
         if feeder:
             feeder.join(5)
 
@@ -116,4 +120,10 @@ def shut(channel: paramiko.Channel) -> None:
     try:
         channel.shutdown_write()
     except (OSError, EOFError, paramiko.SSHException):
+        close(channel)
+
+
+def close(channel: paramiko.Channel) -> None:
+    """Close it; Paramiko tells the server, and raises EOFError where there is none any more."""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
         channel.close()

@@ -51,8 +51,9 @@ def offers(host: Host, agent_keys: list[Any], ask: Ask | None) -> Iterator[tuple
             continue
         if key is not None:
             yield from _variants(path, key, certified)
-    for path in locked if ask else []:
-        assert ask is not None
+    if ask is None:
+        return
+    for path in locked:
         key = _unlock(path, ask, host.prompts)
         if key is not None:
             yield from _variants(path, key, certified)

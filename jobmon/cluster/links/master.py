@@ -22,11 +22,12 @@ from pathlib import Path
 from jobmon.cluster.base import ClusterError, ConnectionLost, LoginFailed
 from jobmon.cluster.links import private
 from jobmon.cluster.links.login import Ask
-from jobmon.cluster.links.sshconfig import HOPS, Host, gateway, ring
+from jobmon.cluster.links.sshconfig import HOPS, KEEPALIVE, UNANSWERED, Host, gateway, ring
 from jobmon.core.text import printable
 
 _ASKPASS = Path(__file__).with_name("askpass.py")
 _TICK = 0.03
+_LOGIN = 180.0  # seconds of silence in a login; a server gives up after 120 by itself
 # What a user's configuration may say that has no place in a connection without a terminal.
 _PLAIN = (
     "ClearAllForwardings=yes",
@@ -104,8 +105,8 @@ class Master:
         if child and child.poll() is None:
             if self.path.exists():
                 self._control("exit")
-            assert child.stdin
-            child.stdin.close()
+            if child.stdin:
+                child.stdin.close()
             for end in (child.terminate, child.kill):
                 try:
                     child.wait(2)
@@ -123,7 +124,7 @@ class Master:
 
     def _control(self, act: str) -> int:
         try:
-            return subprocess.run(
+            return subprocess.run(  # noqa: S603 (no shell; words of this program)
                 [*self.client(), "-O", act, "cluster"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -140,14 +141,15 @@ class Master:
         command += ["-F", str(config)] if config else []
         for option in (
             *_PLAIN,
-            f"ServerAliveInterval={host.alive}",
+            f"ServerAliveInterval={min(host.alive, KEEPALIVE)}",
+            f"ServerAliveCountMax={UNANSWERED}",
             f"ConnectTimeout={int(host.timeout)}",
         ):
             command += ["-o", option]
         command += _over_jump(host, config)
         command += ["-l", host.user, *(["-p", str(port)] if port else []), "--", host.name]
         with self._errors.open("wb") as errors:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 (the shell text is fixed)
                 ["/bin/sh", "-c", _GUARD, str(self.path), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -172,8 +174,8 @@ class Master:
 
     def _wait(self, questions: socket.socket, ask: Ask) -> None:
         """Until the login is done: ssh binds its socket after that."""
-        assert self._child
-        while self._child.poll() is None:
+        until = time.monotonic() + _LOGIN
+        while self._child is not None and self._child.poll() is None:
             if self.path.exists():
                 if self._control("check") == 0:
                     return
@@ -182,6 +184,11 @@ class Master:
                 sock, _ = questions.accept()
                 with sock:
                     self._relay(sock, ask)
+                until = time.monotonic() + _LOGIN
+            if time.monotonic() > until:
+                raise ConnectionLost(
+                    f"{self._host.where}: nothing was heard for {_LOGIN:g} s during the login"
+                )
         raise self._failure()
 
     def _relay(self, sock: socket.socket, ask: Ask) -> None:

@@ -21,7 +21,8 @@ from jobmon.cluster.base import LoginFailed
 from jobmon.core.address import Remote, parse_remote
 from jobmon.core.text import printable
 
-KEEPALIVE = 15
+KEEPALIVE = 14  # seconds between two questions whether the far side lives, at most
+UNANSWERED = 3  # after so many intervals without an answer it is dead: a minute in all
 HOPS = 8
 METHODS = ("publickey", "keyboard-interactive", "password")
 _SWITCHES = {
@@ -96,7 +97,7 @@ def _ask_ssh(remote: Remote, config: Path | None) -> dict[str, list[str]]:
     command = ["ssh", "-G", *(["-F", str(config)] if config else [])]
     command += ["-p", str(remote.port)] if remote.port else []
     command += ["-l", remote.user] if remote.user else []
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 (no shell; -- before the host)
         [*command, "--", remote.host],
         stdin=subprocess.DEVNULL,
         capture_output=True,

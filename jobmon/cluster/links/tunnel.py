@@ -141,7 +141,7 @@ def _pump(channel: paramiko.Channel, sock: socket.socket, fds: list[int], where:
         channel.status_event.wait(_END)
         return channel.exit_status if 0 <= channel.exit_status < 256 else 255
     finally:
-        channel.close()
+        flow.close(channel)
         _shutdown(sock, socket.SHUT_RD)
         up.join(5)
 
@@ -154,7 +154,7 @@ def _upload(channel: paramiko.Channel, near: int, sock: socket.socket) -> None:
     while not channel.closed:
         ready = dict(poll.poll())
         if sock.fileno() in ready:
-            channel.close()
+            flow.close(channel)
             return
         if near not in ready:
             continue
@@ -168,7 +168,7 @@ def _upload(channel: paramiko.Channel, near: int, sock: socket.socket) -> None:
             flow.shut(channel)
             poll.unregister(near)
         elif not flow.send(channel, data, bool, lambda: _readable(sock)):
-            channel.close()
+            flow.close(channel)
             return
 
 

@@ -6,16 +6,8 @@
 #   s PATH   its size and time of change
 #   q        the end; without it nothing that was asked counts
 # An empty TWIN asks nothing of the twin.
-limited() {
-    if command -v timeout >/dev/null 2>&1; then
-        timeout -k 5 "$limit" "$@"
-    else
-        "$@"
-    fi
-}
-
 run() {
-    errors=$(limited "$@" 2>&1 >&3 </dev/null)
+    errors=$(limited "$limit" "$@" 2>&1 >&3 </dev/null)
     code=$?
     printf '\n%s ran %s\n%s\n%s said\n' "$token" "$code" "$errors" "$token"
 }
@@ -27,7 +19,7 @@ size_and_time() {
 
 last_lines() {
     for file in "./$folder"/*"$1"; do
-        [ -s "$file" ] || continue
+        { [ -f "$file" ] && [ -s "$file" ]; } || continue
         printf '%s tail %s\n' "$token" "${file#./}"
         tail -c 4000 "$file" 2>/dev/null | tail -n 20
         printf '\n%s said\n' "$token"

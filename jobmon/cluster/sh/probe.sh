@@ -4,11 +4,7 @@ answers() { # answers NAME WORDS... : does this command end well within 20 s?
     name=$1
     shift
     path=$(command -v "$1") || return
-    if command -v timeout >/dev/null 2>&1; then
-        text=$(timeout -k 2 20 "$@" 2>&1 </dev/null)
-    else
-        text=$("$@" 2>&1 </dev/null)
-    fi
+    text=$(limited 20 "$@" 2>&1 </dev/null)
     printf '%s batch %s %s %s\n%s\n%s said\n' "$token" "$name" "$?" "$path" "$text" "$token"
 }
 

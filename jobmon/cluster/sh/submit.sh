@@ -5,14 +5,6 @@
 #   o new|again   again: an earlier attempt ran, so a marker is that one's
 #   n PATH   must be there   z PATH   must be absent
 #   a WORD   a word of the submit command           g         go
-limited() {
-    if command -v timeout >/dev/null 2>&1; then
-        timeout -k 5 "$limit" "$@"
-    else
-        "$@"
-    fi
-}
-
 # A job inherits the environment it is submitted in; the frame's LC_ALL=C is not the user's.
 users_locale() {
     # shellcheck disable=SC2154 # lc_all is set by the frame
@@ -73,7 +65,7 @@ attempt() {
         close late
         return
     fi
-    text=$(cd "./$folder" && users_locale && limited "$@" "$script" 2>&1 </dev/null)
+    text=$(cd "./$folder" && users_locale && limited "$limit" "$@" "$script" 2>&1 </dev/null)
     code=$?
     printf 'ran %s\n%s\nend\n' "$code" "$text" >>"$record" 2>/dev/null
     printf '%s did %s ran %s\n%s\n%s said\n' "$token" "$name" "$code" "$text" "$token"
@@ -89,7 +81,7 @@ main() {
     read -r id <.jobmon/run 2>/dev/null || id=
     [ "$id" = "$run" ] || { printf '%s twin other\n' "$token"; return; }
     set --
-    needs=
+    needs='' some=''
     while IFS= read -r line; do
         rest=${line#??}
         case $line in
@@ -100,13 +92,18 @@ main() {
         'c '*) sum=$rest ;;
         'm '*) marker=$rest ;;
         'o '*) order=$rest ;;
-        'n '* | 'z '*) needs="$needs$line
-" ;;
+        'n '* | 'z '*)
+            some="$some$line
+"
+            # Adding each line to all before it would take minutes for a file of a megabyte.
+            [ ${#some} -lt 4000 ] || { needs=$needs$some; some=''; }
+            ;;
         'a '*) set -- "$@" "$rest" ;;
         g)
+            needs=$needs$some
             attempt "$@" 2>/dev/null || return
             set --
-            needs=
+            needs='' some=''
             ;;
         esac
     done

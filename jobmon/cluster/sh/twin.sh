@@ -8,8 +8,8 @@ twin_state() {
         if [ "$id" = "$run" ]; then echo same; else echo other; fi
     elif [ ! -e "$twin" ]; then
         echo missing
-    elif [ -z "$(ls -A "$twin" 2>/dev/null)" ]; then
-        echo empty
+    elif [ -d "$twin" ] && left=$(ls -A "$twin") && [ "${left:-.jobmon}" = .jobmon ]; then
+        echo empty # or what a start that was cut off left there
     else
         echo foreign
     fi
@@ -30,7 +30,17 @@ main() {
         ;;
     esac
     mkdir -p "$twin/.jobmon/record" || state=unwritable
-    [ "$state" = same ] || (set -C && printf '%s\n' "$run" >"$twin/.jobmon/run") || state=unwritable
+    # Linked into place: it is whole from its first moment, and of two starts one makes it.
+    if [ "$state" != same ]; then
+        held=$twin/.jobmon/run beside=$twin/.jobmon/run.$token
+        if printf '%s\n' "$run" >"$beside"; then
+            ln "$beside" "$held" 2>/dev/null || (set -C && cat "$beside" >"$held") ||
+                state=unwritable # where there are no hard links, it is only exclusive
+        else
+            state=unwritable
+        fi
+        rm -f "$beside"
+    fi
     [ "$state" = unwritable ] || state=same
     # A record means that jobs were submitted: what they made must not be pushed over.
     [ "$state" = same ] && [ -n "$(ls -A "$twin/.jobmon/record" 2>/dev/null)" ] && state=used

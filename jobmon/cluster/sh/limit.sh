@@ -1,0 +1,33 @@
+# limited SECONDS WORDS...: runs a command, and after that time ends it with all that it started.
+# Stands before every other program: see frame in base.py.
+limited() {
+    if command -v timeout >/dev/null 2>&1; then
+        timeout -k 5 "$@"
+    else
+        seconds=$1
+        shift
+        "$@" &
+        started=$!
+        # Not on the caller's pipes, so that nobody waits for the watcher.
+        watch "$started" </dev/null >/dev/null 2>&1 3>&- &
+        wait "$started"
+    fi
+}
+
+watch() {
+    while kill -0 "$1" && [ "$seconds" -gt 0 ]; do
+        sleep 1
+        seconds=$((seconds - 1))
+    done
+    end_all "$1"
+}
+
+end_all() {
+    # The children first: of a dead parent nobody knows them.
+    for child in $(ps -A -o ppid= -o pid= | while read -r parent pid; do
+        [ "$parent" = "$1" ] && echo "$pid"
+    done); do
+        end_all "$child"
+    done
+    kill -9 "$1"
+}
