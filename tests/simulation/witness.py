@@ -169,7 +169,7 @@ class Witness:
     def _settled(self, key: Key, known: life.Job) -> None:
         mine = [job for job in self._jobs(key) if job.n == known.n]
         marker = self.disk.exists(f"{self.twin}/{names.marker(key)}")
-        if marker and known.life != Life.FINISHED:
+        if marker and known.life != Life.FINISHED and not self._late(known):
             self.violated(f"{key} has its marker and is called {known.life}")
         moving = known.life in (Life.SUBMITTING, Life.STARTED, Life.RUNNING)
         if moving and not any(job.alive for job in mine):
@@ -180,10 +180,14 @@ class Witness:
             if any(job.alive for job in mine):
                 self.violated(f"{key} stays unclear, though it is listed under its token")
 
+    def _late(self, known: life.Job) -> bool:
+        """Whether a person's kill ended the run before a late marker could be seen."""
+        return known.life == Life.KILLED and self.batch is not None and self.batch.lag > 0
+
     def _nothing_left(self, run: Path, jobs: dict[Key, life.Job]) -> None:
         """Every script whose needs are met has run."""
-        if any(job.life == Life.UNCLEAR for job in jobs.values()):
-            return  # they keep their places
+        if any(job.life == Life.UNCLEAR or self._late(job) for job in jobs.values()):
+            return  # they keep their places; it is seen at the next start
         hands = ("script edited", "script changed there")
         if self.batch and all(map(self.batch.faults.possible, hands)):
             return  # changed on both sides: that waits for a person
