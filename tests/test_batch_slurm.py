@@ -310,6 +310,7 @@ def test_without_accounting_the_controller_tells_why() -> None:
     assert slurm.verdict(JobID("8"), [UNKNOWN]) == Verdict(gone=False)
 
 
+@pytest.mark.fault("The reason: out of memory (limit and peak)")
 def test_out_of_memory_names_limit_and_peak() -> None:
     sacct = "8|OUT_OF_MEMORY|0:125|01:00:00|4G||n1\n8.batch|OUT_OF_MEMORY|0:125|||900K|n1\n8.0|X|0:9|||3.9G|n1\n"
     reason = Reason(Cause.MEMORY, "out of memory (limit 4G, peak 3.9G)")
@@ -317,6 +318,7 @@ def test_out_of_memory_names_limit_and_peak() -> None:
     assert verdict == Verdict(gone=True, reason=reason)
 
 
+@pytest.mark.fault("The reason: node failure")
 def test_node_failure_names_the_node() -> None:
     sacct = (0, "8|NODE_FAIL|0:0|01:00:00|4G||n17\n", "")
     reason = Reason(Cause.NODE, "node failure (n17)")

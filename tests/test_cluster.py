@@ -94,6 +94,7 @@ def test_noise_before_everything(tmp_path: Path) -> None:
     assert len(lab.cluster.records()) == 1
 
 
+@pytest.mark.fault("Connections: lost")
 def test_an_answer_cut_anywhere_is_no_look(lab: Lab) -> None:
     submitted(lab, "m/qsub.0")
     (lab.twin / "m" / "qsub.finished.0").touch()
@@ -221,6 +222,7 @@ steps = st.lists(
 
 @given(steps, st.booleans(), st.sampled_from(sorted(SHELLS)))
 @settings(max_examples=25, deadline=None)
+@pytest.mark.fault("The protocol: recovery from any state of journal and record")
 def test_no_crash_makes_a_job_run_twice(
     told: list[tuple[str, str, int]], tokens: bool, shell: str
 ) -> None:
@@ -305,6 +307,7 @@ def test_the_crash_tests_do_crash(lab: Lab) -> None:
     assert said == {NotRun, Unclear}, "before the claim it is won, behind it nobody can tell"
 
 
+@pytest.mark.fault("The protocol: an old loop that wakes up later")
 def test_a_loop_that_wakes_up_after_recovery_does_nothing(lab: Lab) -> None:
     """The old loop is held right before its claim while the attempt is recovered."""
     wait = f"until [ -e '{lab.fake}/go' ]; do sleep 0.05; done"

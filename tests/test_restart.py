@@ -26,6 +26,7 @@ def project_of(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("ssh", ["fabric", "openssh"])
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("host", ["hpc", "sge"])
+@pytest.mark.fault("The protocol: recovery from any state of journal and record")
 def test_a_daemon_that_ends_in_the_middle_is_taken_up(
     testcluster: TestCluster,
     remote_dir: GiveDir,
@@ -64,6 +65,7 @@ def killed_behind(process: subprocess.Popen[bytes], run: Path, wanted: int) -> N
     process.wait(10)
 
 
+@pytest.mark.fault("The protocol: recovery from any state of journal and record")
 def test_killed_again_and_again_by_kill_9(
     testcluster: TestCluster, remote_dir: GiveDir, tmp_path: Path
 ) -> None:

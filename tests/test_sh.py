@@ -64,6 +64,7 @@ def test_a_banner_is_no_answer_and_no_end_is_none(tmp_path: Path) -> None:
         lab.cluster.look([])
 
 
+@pytest.mark.fault("Connections: lost")
 def test_a_program_cut_anywhere_starts_nothing(lab: Lab) -> None:
     program, blocks = lab.submit_input(lab.order())
     argv = lab.argv(program)
@@ -98,6 +99,7 @@ def test_data_cut_in_the_middle_of_a_block_submits_no_half_block(lab: Lab) -> No
 # --- submit.sh -------------------------------------------------------------------------
 
 
+@pytest.mark.fault("The protocol: the record")
 def test_a_submission_is_recorded_and_answered(lab: Lab) -> None:
     order = lab.order(f"{WEIRD}/deep er/qsub.0", needs="in put\nnot STOP\n../qsub.0")
     other = lab.order(f"{WEIRD}/qsub.0")
@@ -127,6 +129,7 @@ def test_an_attempt_is_submitted_once_and_the_next_is_another(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.fault("The protocol: claims")
 def test_a_claim_is_won_once_by_many_loops_at_once(name: str, tmp_path: Path) -> None:
     lab = Lab(tmp_path, SHELLS[name])
     orders = [lab.order(f"m{i}/qsub.0") for i in range(3)]
@@ -198,6 +201,7 @@ def test_a_script_that_is_not_ours(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("refuse", Refused), ("odd", Unclear)])
+@pytest.mark.fault("The protocol: the record")
 def test_what_the_batch_system_says_is_kept(lab: Lab, mode: str, kind: type) -> None:
     lab.mode(mode)
     order = lab.order()
@@ -231,6 +235,7 @@ sed -n "${n}p" "$0.says"
         ("1000 1010 -", True),
     ],
 )
+@pytest.mark.fault("The protocol: an old loop that wakes up later")
 def test_a_loop_that_wakes_up_late_does_nothing(lab: Lab, clock: str, claimed: bool) -> None:
     lab.program("date", DATE)
     (lab.bin / "date.says").write_text(clock.replace(" ", "\n").replace("-", "") + "\n")

@@ -26,6 +26,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
     return Lab(tmp_path, SHELLS[request.param])
 
 
+@pytest.mark.fault("The protocol: claims")
 def test_recovery_wins_what_nobody_claimed_and_for_ever(lab: Lab) -> None:
     order = lab.order(f"{WEIRD}/qsub.0")
     assert lab.cluster.recover([order.attempt]) == {order.attempt: ledger.GIVEN_UP}
@@ -35,6 +36,7 @@ def test_recovery_wins_what_nobody_claimed_and_for_ever(lab: Lab) -> None:
     assert not lab.calls()
 
 
+@pytest.mark.fault("The protocol: recovery from any state of journal and record")
 def test_recovery_of_a_record_that_is_not_whole(lab: Lab) -> None:
     """Adopted by its token; unclear where the batch system shows none."""
     lab.mode("die-after")
@@ -48,6 +50,7 @@ def test_recovery_of_a_record_that_is_not_whole(lab: Lab) -> None:
     assert isinstance(answer, Unclear)
 
 
+@pytest.mark.fault("The protocol: an unclear answer of qsub is looked up")
 def test_an_unclear_answer_is_looked_up_by_its_token(lab: Lab) -> None:
     order = lab.order()
     lab.submit(order)
