@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from jobmon import __version__
+from jobmon import __version__, notices
 
 _RUN_OPTION = click.option(
     "--run",
@@ -79,7 +79,6 @@ def run_command(
     """Make a run of a project, or take one up, and mind it to its end."""
     import logging  # noqa: PLC0415
 
-    from jobmon import notices  # noqa: PLC0415
     from jobmon.act.start import Wish, start  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
     from jobmon.run.settings import local_path  # noqa: PLC0415
@@ -113,7 +112,7 @@ def status(run: Path, as_json: bool) -> None:
     if as_json:
         click.echo(shown.as_json(seen))
     else:
-        shown.as_table(seen, click.echo)
+        shown.as_table(seen, notices.answer)
 
 
 @cli.command()
@@ -123,7 +122,7 @@ def stop(run: Path) -> None:
     from jobmon.act import stop as act  # noqa: PLC0415
     from jobmon.act.place import run_meant  # noqa: PLC0415
 
-    sys.exit(0 if act.stop(run_meant(run), click.echo) else 1)
+    sys.exit(0 if act.stop(run_meant(run), notices.answer) else 1)
 
 
 @cli.command()
@@ -139,7 +138,7 @@ def kill(run: Path, hold: bool, keys: tuple[str, ...]) -> None:
     from jobmon.act.place import run_meant  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
 
-    sys.exit(act.kill(run_meant(run), keys, hold=hold, ask=ask_terminal, say=click.echo))
+    sys.exit(act.kill(run_meant(run), keys, hold=hold, ask=ask_terminal, say=notices.answer))
 
 
 @cli.command()
@@ -151,7 +150,7 @@ def release(run: Path, keys: tuple[str, ...]) -> None:
     from jobmon.act.place import run_meant  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
 
-    sys.exit(act.release(run_meant(run), keys, ask=ask_terminal, say=click.echo))
+    sys.exit(act.release(run_meant(run), keys, ask=ask_terminal, say=notices.answer))
 
 
 @cli.command()
@@ -166,7 +165,7 @@ def retry(run: Path, keys: tuple[str, ...]) -> None:
     from jobmon.act.place import run_meant  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
 
-    sys.exit(act.retry(run_meant(run), keys, ask=ask_terminal, say=click.echo))
+    sys.exit(act.retry(run_meant(run), keys, ask=ask_terminal, say=notices.answer))
 
 
 @cli.command()
@@ -183,7 +182,7 @@ def resolve(run: Path, lost: bool, jobid: str | None, key: str) -> None:
 
     if lost == (jobid is not None):
         raise UsageError("jobmon resolve KEY wants either --lost or --jobid ID")
-    sys.exit(act.resolve(run_meant(run), key, jobid, ask=ask_terminal, say=click.echo))
+    sys.exit(act.resolve(run_meant(run), key, jobid, ask=ask_terminal, say=notices.answer))
 
 
 @cli.command()
@@ -204,7 +203,7 @@ def init(template: str | None, folder: Path | None, sets: tuple[str, ...], listi
     if template is None or folder is None:
         raise UsageError("jobmon init TEMPLATE FOLDER is wanted; --list shows the templates")
     for line in act(template, folder, parse_sets(sets)):
-        click.echo(line)
+        notices.answer(line)
 
 
 @cli.command()
@@ -213,11 +212,14 @@ def demo(folder: Path | None) -> None:
     """Run the ising template on this machine, to see how it goes."""
     from jobmon.act.demo import demo as act  # noqa: PLC0415
 
-    sys.exit(act(folder, click.echo))
+    sys.exit(act(folder, notices.answer))
 
 
 def main() -> None:
     """The program ``jobmon``. No traceback reaches a user; exit code 2 is a usage error."""
+    if sys.getfilesystemencoding() != "utf-8":  # a key must not change with the locale
+        itself = [sys.executable, "-P", "-X", "utf8", "-m", "jobmon", *sys.argv[1:]]
+        os.execv(sys.executable, itself)  # noqa: S606 (no shell is wanted)
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a name shows its code
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

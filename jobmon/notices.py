@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+import click
+
 from jobmon.core.text import clean
 
 logging.raiseExceptions = False  # a full disk or a closed pipe under a message is no traceback
@@ -37,6 +39,11 @@ def to_terminal(level: int) -> None:
 def say(line: str) -> None:
     """Say ``line`` on the terminal and in the log."""
     LOG.info("%s", line)
+
+
+def answer(line: str) -> None:
+    """Print a line of what a command answers."""
+    click.echo(clean(line))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 No test reads or writes the developer's own files: HOME and XDG_* point to a
 temporary folder. Tests that use `testcluster` talk to the real daemons that
 `scripts/testcluster start` has started, and are left out where it has not;
-under CI=true or JOBMON_NEED_CLUSTER=1 they fail instead.
+under CI=true or JOBMON_NEED_CLUSTER=1 they fail instead. Many tests may run at
+once (`pytest -n auto`): what keeps them out of each other's way is here, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # As scripts/cluster/ssh.bash has them: RFC 4226's own test secret, and the ports that
 # tell that the login nodes, Slurm and Grid Engine are up.
@@ -32,6 +34,10 @@ OATH_SECRET = b"12345678901234567890"
 PORTS = {"sshd": 22220, "slurmctld": 6817, "sge_qmaster": 6444}
 FAR = "far 'away' ü"
 START_IT = "start it by: scripts/testcluster install && scripts/testcluster start (as root)"
+
+# A machine that has much to do breaks no rule.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +161,45 @@ def cluster_is_demanded() -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses the cluster is marked so, before `-m "not cluster"` chooses."""
+    """Whoever uses the cluster is marked so, before `-m "not cluster"` chooses.
+
+    First comes who needs the cluster alone, beside those who do without it; and in both halves
+    the long ones, so that none is waited for at the end.
+    """
     for item in items:
         if "testcluster" in getattr(item, "fixturenames", ()):
             item.add_marker("cluster")
+
+    def has(item: pytest.Item, marker: str) -> bool:
+        return item.get_closest_marker(marker) is not None
+
+    items.sort(key=lambda i: (not has(i, "alone"), has(i, "cluster"), not has(i, "long")))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Most tests wait more than they work; so many that one login node can bear them."""
+    return max(3, min(6, 3 * (os.cpu_count() or 1)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Who needs the cluster alone waits for the others' end, before its own time limit begins."""
+    if not item.get_closest_marker("cluster") or why_no_cluster():
+        return (yield)
+    with cluster_taken(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def cluster_taken(*, alone: bool) -> Iterator[None]:
+    """The cluster is shared with other tests, or with none. Whoever waits for it lets nobody
+    pass, so that those who come and go do not keep it for ever."""
+    name = f"{tempfile.gettempdir()}/jobmon-tests-{os.getuid()}"
+    with Path(f"{name}.queue").open("w") as queue, Path(f"{name}.cluster").open("w") as cluster:
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        fcntl.flock(cluster, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(queue, fcntl.LOCK_UN)
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -215,6 +256,11 @@ def remote_dir(testcluster: TestCluster) -> Iterator[Callable[[str], str]]:
     """
     with borrowed_folders(testcluster) as give:
         yield give
+
+
+def shared(kind: str) -> object:
+    """A parameter of a fixture that takes long to make: one process has all tests of this kind."""
+    return pytest.param(kind, marks=[pytest.mark.xdist_group(f"story {kind}"), pytest.mark.long])
 
 
 # --- every test's own surroundings -----------------------------------------------------

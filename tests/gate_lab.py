@@ -176,6 +176,15 @@ class Proxy:
                 one.close()
 
 
+def behind(proxy: Proxy, cluster: TestCluster, host: str, folder: Path) -> Path:
+    """An SSH configuration, made in ``folder``, by which ``host`` is reached through the proxy."""
+    path = folder / "ssh_config"
+    alias = f"[127.0.0.1]:{cluster.nodes[host].port}"
+    ours = f"Host {host}\n  Port {proxy.port}\n  HostKeyAlias {alias}\n"
+    path.write_text(ours + cluster.ssh_config.read_text())
+    return path
+
+
 @dataclass(slots=True)
 class Gate:
     """The login node: ``root`` is a folder for twins that its account may write to."""

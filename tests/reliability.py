@@ -7,6 +7,7 @@ Counts come from docs/reliability/*.json, which scripts/simulate and scripts/cha
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import json
 import sys
@@ -18,6 +19,28 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 PAGE = HOUSE / "docs" / "reliability.md"
 COUNTS = HOUSE / "docs" / "reliability"
+
+ROWS = {
+    "connection by": "ssh",
+    "rounds of jobs": "rounds",
+    "jobs": "jobs",
+    "submissions, by the scheduler's own record": "submissions",
+    "daemon killed with -9": "kills",
+    "connection cut": "drops",
+    "scheduler stopped and started": "stops",
+    "scheduler hung": "hangs",
+    "times that answers were emptied, halved, garbled or lost": "empties",
+    "commands that answered so": "lies",
+    "**submitted twice**": "double",
+    "**lost**": "lost",
+    "**promises broken in any way**": "problems",
+    "`unclear` (each time no answer was on record)": "unclear",
+    "seconds": "seconds",
+}
+"""What is said of a storm, and what scripts/chaos calls that."""
+
+STORM = frozenset(ROWS.values())
+WORLDS = frozenset({"worlds", "starts", "submissions", "unclear", "broken", "faults", "variants"})
 
 
 class Collector:
@@ -73,23 +96,9 @@ def simulated(found: dict[str, Any]) -> list[str]:
 
 
 def real(found: dict[str, dict[str, Any]]) -> list[str]:
-    rows = {
-        "connection by": "ssh",
-        "jobs": "jobs",
-        "submissions, by the scheduler's own record": "submissions",
-        "daemon killed with -9": "kills",
-        "connection cut": "drops",
-        "scheduler stopped and started": "stops",
-        "scheduler hung": "hangs",
-        "answers emptied, halved or garbled": "empties",
-        "**submitted twice**": "double",
-        "**lost**": "lost",
-        "`unclear`": "unclear",
-        "seconds": "seconds",
-    }
     names = {"slurm": "Slurm", "sge": "Grid Engine"}
     lines = [f"| | {' | '.join(names[one] for one in found)} |", f"| --- |{' ---: |' * len(found)}"]
-    for words, name in rows.items():
+    for words, name in ROWS.items():
         cells = " | ".join(_cell(counts[name]) for counts in found.values())
         lines.append(f"| {words} | {cells} |")
     return lines
@@ -100,7 +109,17 @@ def _cell(value: Any) -> str:
 
 
 def counts(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((COUNTS / f"{name}.json").read_text("utf-8"))
+    """What a script counted; ends with one line, where that file is missing or is none of its."""
+    path = COUNTS / f"{name}.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SystemExit(
+            f"{path}: {why}; see the head of scripts/reliability for what makes it"
+        ) from None
+    if missing := sorted((WORLDS if name == "simulated" else STORM) - found.keys()):
+        raise SystemExit(f"{path}: no {', '.join(missing)}; make it anew, see scripts/reliability")
     return found
 
 
@@ -123,7 +142,12 @@ def main() -> int:
     before = PAGE.read_text("utf-8")
     after = made(before)
     if "--check" in sys.argv[1:]:
-        return 0 if before == after else 1
+        lines = list(
+            difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+        )
+        if lines:
+            print(f"{PAGE} is not up to date; run scripts/reliability:", *lines[:20], sep="\n")
+        return 1 if lines else 0
     PAGE.write_text(after, "utf-8")
     return 0
 

@@ -44,6 +44,7 @@ TESTS = Path(__file__).parent
 @pytest.mark.fault("Batch systems: half a listing")
 @pytest.mark.fault("Batch systems: garbage")
 @pytest.mark.cluster
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_in_a_storm(tmp_path: Path) -> None:
     """One on each batch system, both at once: they have nothing in common but the machine."""

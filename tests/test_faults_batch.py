@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from conftest import TestCluster
+from conftest import TestCluster, shared
 from faults_lab import Lab, Running
 from gate_lab import SSHD, Gate, gate, running
 from session import status, until
@@ -70,7 +70,7 @@ def down(host: str) -> dict[str, str]:
     return {"squeue": gone, "scontrol": gone, "sbatch": says(*refused.output)}
 
 
-@pytest.fixture(scope="module", params=["hpc", "sge"])
+@pytest.fixture(scope="module", params=map(shared, ["hpc", "sge"]))
 def story(
     testcluster: TestCluster,
     tmp_path_factory: pytest.TempPathFactory,

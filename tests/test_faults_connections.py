@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from conftest import TestCluster
+from conftest import TestCluster, shared
 from faults_lab import Lab
-from gate_lab import CONSTANTS, SSHD, Gate, Proxy, gate, running
+from gate_lab import CONSTANTS, SSHD, Gate, Proxy, behind, gate, running
 from session import agree, chain, count, events, jobmon, only_run, ran_once, status, until
 from story_lab import QUICK, Story, tree
+from test_faults_rsync import CODES
 from test_login import Terminal
 
 from jobmon.cluster.base import ClusterError, ConnectionLost, Link, call
@@ -27,12 +26,10 @@ from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.ledger import Order
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.sshconfig import KEEPALIVE, UNANSWERED
-from jobmon.cluster.rsync import Rsync
-from jobmon.cluster.transfer import Same, Wanted
+from jobmon.cluster.transfer import Same
 from jobmon.core.address import Remote
 from jobmon.core.model import Accepted, Attempt, Key, NotRun, Unclear
 from jobmon.cycle import loop
-from jobmon.run.tree import OURS
 
 Test = TypeVar("Test", bound=Callable[..., None])
 needs_sshd = pytest.mark.skipif(SSHD is None, reason="no sshd")
@@ -47,11 +44,10 @@ def on_the_gate(test: Test) -> Test:
 PAGE = "\n".join(
     f"<p>{n}: This login node is closed. See https://example.org/{n}</p>" for n in range(99)
 )
-CODES = ("23", "24", "12", "30", "255", "signal")
 FOLDERS = ["lost", "refused", "slow", "half", "startups", "page", "fork", "few"]
 
 
-@pytest.fixture(scope="module", params=["fabric", "openssh"])
+@pytest.fixture(scope="module", params=map(shared, ["fabric", "openssh"]))
 def story(
     testcluster: TestCluster,
     tmp_path_factory: pytest.TempPathFactory,
@@ -261,9 +257,7 @@ def test_a_second_factor_that_nobody_is_there_to_give(
     (project / "jobmon.yaml").write_text(QUICK)
     node = testcluster.nodes["otp"]
     with closing(Proxy(node.port)) as proxy:
-        config = tmp_path / "config"
-        ours = f"Host otp\n  Port {proxy.port}\n  HostKeyAlias [127.0.0.1]:{node.port}\n"
-        config.write_text(ours + testcluster.ssh_config.read_text())
+        config = behind(proxy, testcluster, "otp", tmp_path)
         flags: list[str | Path] = ["--ldir", project, "--rdir", rdir, "--remote", "otp"]
         flags += ["--ssh", ssh, "--ssh-config", config, "--daemon"]
         first = Hasty(flags, testcluster.otp)
@@ -335,67 +329,6 @@ def test_what_waits_for_a_marker_goes_on_whoever_saw_it(tmp_path: Path) -> None:
 def test_a_connection_that_is_half_open_is_found_within_a_minute() -> None:
     """Asked every KEEPALIVE seconds and dead after UNANSWERED of them; story: it is so."""
     assert KEEPALIVE * (UNANSWERED + 1) < 60
-
-
-# --- rsync -------------------------------------------------------------------------------------
-
-
-class Neighbour:
-    """A link whose far end is this machine's shell, reached as rsync reaches a host."""
-
-    where = "me@here"
-
-    def __init__(self, shell: Path) -> None:
-        shell.write_text('#!/bin/sh\nshift\nexec /bin/sh -c "$*"\n')
-        shell.chmod(0o755)
-        self.shell = shell
-
-    def rsync_shell(self) -> tuple[list[str], str]:
-        return [str(self.shell)], "cluster:"
-
-
-@pytest.mark.fault("Connections: rsync ended by a signal or with 23, 24, 12, 30, 255")
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("code", CODES)
-def test_an_rsync_that_ends_so_is_never_taken_for_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, done: bool
-) -> None:
-    """It is silent as well, as one that a signal ends."""
-    run, twin, tools = tmp_path / "run", tmp_path / "twin", tmp_path / "tools"
-    for folder in (run / "m", twin / "m", tools):
-        folder.mkdir(parents=True)
-    (run / "m" / "in").write_text("new")
-    (twin / "m" / "out").write_text("result")
-    end = "kill -9 $$" if code == "signal" else f"exit {code}"
-    first = '"$real" "$@"' if done else ":"
-    real = subprocess.check_output(["which", "rsync"], text=True).strip()
-    (tools / "rsync").write_text(f"#!/bin/sh\n# A stand-in.\nreal={real}\n{first}\n{end}\n")
-    (tools / "rsync").chmod(0o755)
-    path = os.environ["PATH"]
-    files = Rsync(_as_link(Neighbour(tmp_path / "shell")), run, str(twin), OURS)
-
-    monkeypatch.setenv("PATH", f"{tools}:{path}")
-    with pytest.raises(ClusterError):
-        files.push(["m/in"])
-    with pytest.raises(ClusterError):
-        files.push_tree(OURS)
-    try:
-        brought = files.pull(Wanted(("m",), (), (), ()))
-    except ConnectionLost:
-        assert code not in {"23", "24"}
-    else:
-        assert code in {"23", "24"} and brought.trouble
-        assert brought.files == (("m/out",) if done else ())
-
-    monkeypatch.setenv("PATH", path)
-    files.push(["m/in"])
-    assert (twin / "m" / "in").read_text() == "new"
-    files.pull(Wanted(("m",), (), (), ()))
-    assert (run / "m" / "out").read_text() == "result"
-
-
-def _as_link(neighbour: Neighbour) -> Link:
-    return neighbour  # type: ignore[return-value]
 
 
 # --- no processes left -------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TestCluster
-from session import FAST, agree, jobmon, only_run, put, ran_once, status, twin_of
+from session import FAST, agree, environment, jobmon, only_run, put, ran_once, status, twin_of
 
 from jobmon.core.model import Key
 from jobmon.core.needs import parse
@@ -194,7 +194,7 @@ def test_odd_files_come_to_the_end_that_is_theirs(project: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("needs", "says"),
     [
-        pytest.param(needs, says, marks=fault(f"Input: {name}"))
+        pytest.param(needs, says, marks=fault(f"Input: {name}"), id=name)
         for name, needs, says in [
             ("outside the run (../../x)", "a\n../../x\n", "line 2: '../../x' is outside the run"),
             ("outside the run (absolute)", "/etc/passwd", "line 1: '/etc/passwd' is outside"),
@@ -215,6 +215,32 @@ def test_a_dependency_file_that_cannot_be_meant_is_refused(
     assert f"{project}/init/m/qsub.dependency.0" in done.stderr and says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert sorted(project.rglob("*")) == before
+
+
+@fault("Input: a pipe or a folder in place of a script or a dependency file")
+@pytest.mark.parametrize("name", ["qsub.dependency.0", "data"])
+def test_a_pipe_is_refused_and_not_waited_for(project: Path, name: str) -> None:
+    put(project / "init", "m/qsub.0", needs=None)
+    os.mkfifo(project / "init" / "m" / name)
+    done = jobmon("--ldir", project, code=2, timeout=20)
+    assert f"{project}/init/m/{name}: no plain file" in done.stderr
+    (project / "init" / "m" / name).unlink()
+    (project / "init" / "m" / "qsub.dependency.0").mkdir()
+    assert "m/qsub.dependency.0: a folder" in jobmon("--ldir", project, code=2).stderr
+
+
+@fault("Input: names of every kind, read by another locale at every command")
+def test_a_key_is_the_same_in_every_locale(project: Path) -> None:
+    put(project / "init", "\N{HIRAGANA LETTER A}/qsub.0", "echo x >> started.0; exit 1")
+    jobmon("--ldir", project, code=1)
+    run = only_run(project)
+    ascii_only = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    jobmon("status", "--run", run, code=0, env=ascii_only)
+    jobmon("--ldir", run, code=1, env=ascii_only)
+    assert status(run)["counts"] == {"failed": 1}
+    ran_once(twin_of(project))
+    jobmon("retry", "--run", run, "\N{HIRAGANA LETTER A}", code=0, env=ascii_only)
+    agree(run)
 
 
 @fault("Input: links out of the tree")

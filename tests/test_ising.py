@@ -24,6 +24,10 @@ from jobmon.act.init import init
 from jobmon.run.script import fill, left_over, marks_unconditionally, writes_marker
 
 ROOT = Path(__file__).parent.parent
+pytestmark = [
+    pytest.mark.xdist_group("ising"),  # many share what is run once
+    pytest.mark.long,
+]
 PROGRAM = runpy.run_path(str(ROOT / "init_templates/ising/ising.py"))
 
 

@@ -79,13 +79,17 @@ def test_kill_of_one_job_by_a_running_daemon_then_hold_and_release(
     ]
 
 
+@pytest.mark.fault("Security: a file that came from the cluster is not executed here")
 def test_the_run_folder_s_own_kill(tmp_path: Path) -> None:
     project = tmp_path / "a 'quoted' project"
     put(project / "init", "m/qsub.0", "sleep 100")
     (project / "jobmon.yaml").write_text(FAST + "remote: local\nscheduler: local\n")
     jobmon("--ldir", project, "--once", code=1)
     run = only_run(project)
-    done = subprocess.run([run / "kill"], capture_output=True, text=True, check=False, timeout=60)
+    (run / "click.py").write_text("raise SystemExit('a file of the run was executed')\n")
+    done = subprocess.run(
+        ["./kill"], cwd=run, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert status(run)["counts"] == {"killed": 1}
     again = jobmon("--ldir", run, code=1)

@@ -129,7 +129,7 @@ def test_with_the_quelist_renamed_away_the_next_start_is_afresh(project: Path) -
     jobmon("--ldir", run, code=0)
     assert status(run)["counts"] == {"finished": 3}
     ran_once(twin_of(project))
-    assert count(run, "started") == 3, "two adopted, one started anew"
+    assert count(run, "started") == 4, "three adopted, one of which was gone and is started anew"
     agree(run)
 
 

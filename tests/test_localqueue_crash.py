@@ -94,6 +94,7 @@ def test_after_a_reboot_the_running_are_lost_and_the_pending_start(lab: Lab) -> 
 def test_delete_of_a_pending_job(lab: Lab) -> None:
     first = lab.submit("#SBATCH -n 2\nwhile [ ! -e go ]; do sleep 0.02; done\n")
     second = lab.submit("touch never\n")
+    until(lambda: lab.listed() == {first: "running", second: "pending"})
     done = lab.run("delete", str(second), "99")
     assert (done.code, done.out.splitlines()) == (
         1,

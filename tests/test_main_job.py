@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import TestCluster
+from gate_lab import Proxy, behind
 from scheduler import slurm_submissions
 from session import (
     FAST,
@@ -34,17 +36,16 @@ def test_a_forest_comes_to_its_right_end(
     forest(project)
     (project / "jobmon.yaml").write_text(FAST)
     rdir = remote_dir(host)
-    log = testcluster.log(host)
-    logins_before = log.read_text("utf-8", "replace").count("Accepted publickey")
 
-    done = jobmon(
-        *("--ldir", project, "--rdir", rdir, "--remote", host, "--ssh", ssh),
-        *("--ssh-config", testcluster.ssh_config, "--maxqsub=6", "--maxcore", "2"),
-        code=1,
-    )
+    with closing(Proxy(testcluster.nodes[host].port)) as proxy:
+        done = jobmon(
+            *("--ldir", project, "--rdir", rdir, "--remote", host, "--ssh", ssh),
+            *("--ssh-config", behind(proxy, testcluster, host, tmp_path)),
+            *("--maxqsub=6", "--maxcore", "2"),
+            code=1,
+        )
 
-    logins = log.read_text("utf-8", "replace").count("Accepted publickey") - logins_before
-    assert logins == 1
+    assert len(proxy.accepted) == 1, "one connection, so one login"
     run = only_run(project)
     twin = testcluster.home(host) / rdir / run.name
     seen = status(run)

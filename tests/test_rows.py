@@ -26,7 +26,7 @@ def row(
 ) -> Row:
     runs = Job(Key("runs/qsub.0"), Life.RUNNING)
     jobs = {job.key: job, runs.key: runs}
-    found = rows(jobs, {job.key: needs}.get, present, names.marker_key, names.dependency, stuck)
+    found = rows(jobs, {job.key: needs}.get, present, names.marker_key, str.upper, stuck)
     assert [r.job for r in found] == [job, runs]
     return found[0]
 
@@ -54,7 +54,7 @@ def test_what_was_submitted_is_shown_by_its_life(state: Life, shown: str) -> Non
 def test_what_was_not_is_shown_by_its_files(state: Life) -> None:
     job = Job(KEY, state)
     assert row(job, None) == Row(
-        job, "held", (), "held: touch m/qsub.dependency.0 to let it go"
+        job, "held", (), "held: M/QSUB.0"
     )  # fmt: skip
     assert row(job) == Row(job, "ready", (), "")
     asks = parse("x\nnot y\nz", "m")

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_links_login import Kind, Server, over_ssh, serve  # noqa: F401 (a fixture)
-from test_transfer import Lab
+from test_transfer import Lab, bring
 
+from jobmon.cluster import landing
 from jobmon.cluster.base import ClusterError, Link
-from jobmon.cluster.landing import ASIDE, Gate, Way, land
+from jobmon.cluster.landing import ASIDE, Gate, Way
 from jobmon.cluster.patterns import kept
 from jobmon.cluster.rsync import Rsync
 from jobmon.cluster.transfer import MAX_SIZE, Wanted, rules
@@ -142,7 +143,7 @@ class Victim:
         before = standing(self.top / "project", self.outside)
         try:
             wanted = Wanted(self.lie.folders, (), (), self.lie.protected)
-            said = Rsync(link, self.run, str(self.twin), OURS).pull(wanted).trouble
+            said = bring(Rsync(link, self.run, str(self.twin), OURS), self.run, wanted)[1]
         except ClusterError as error:
             said = str(error)
         after = standing(self.top / "project", self.outside)
@@ -203,10 +204,12 @@ def test_only_what_was_asked_for_lands(tmp_path: Path) -> None:
     with (aside / "m" / "huge").open("wb") as file:
         file.truncate(MAX_SIZE + 1)
     before = standing(tmp_path)
-    brought = land(run, Wanted(("m",), (), (), ("m/qsub.0",)), OURS)
-    assert set(brought.files) == {"m/good", "m/closed/good", "m/mine", "m/tool"}
+    cargo = landing.ready(run, Wanted(("m",), (), (), ("m/qsub.0",)), OURS)
+    landed = landing.land(run, cargo.files)
+    assert set(landed.files) == {"m/good", "m/closed/good", "m/mine", "m/tool"}
     assert not aside.exists()
-    assert "(and " in brought.trouble and brought.trouble.isprintable()
+    trouble = landing.said([*cargo.left, *landed.left])
+    assert "(and " in trouble and trouble.isprintable()
     after = standing(tmp_path)
     made = {str(run / "m" / name) for name in ("good", "closed", "closed/good", "mine", "tool")}
     assert {name for name in after if before.get(name) != after[name]} == made
@@ -239,8 +242,8 @@ def test_a_folder_here_that_became_a_link_leads_nothing_out(tmp_path: Path, way:
     lab.put(outside / "x", "mine")
     (lab.run / "m").mkdir()
     (lab.run / "m" / "deep").symlink_to(outside)
-    brought = lab.transfer.pull(Wanted(("m",), (), (), ()))
-    assert brought.files == () and "m/deep is a link here" in brought.trouble
+    brought, trouble = lab.bring(Wanted(("m",), (), (), ()))
+    assert brought == set() and "m/deep is a link here" in trouble
     assert (outside / "x").read_text() == "mine"
     (lab.run / "m" / "deep").unlink()
     assert lab.pull("m") == {"m/deep/x"}

@@ -78,7 +78,7 @@ def test_absent_from_one_look_only() -> None:
 
 def test_a_doubt_of_long_ago_is_no_denial() -> None:
     watch = Watch()
-    watch.doubts = {KEY: Doubt(Mono(-500), 7)}
+    watch.doubts = {KEY: Doubt(Mono(-500))}
     assert watch.look(0, tell=DENIED) == []
 
 
@@ -262,7 +262,7 @@ def test_nothing_is_concluded_without_evidence(
 def test_many_jobs_each_by_its_own_evidence() -> None:
     jobs = [Job(Key(f"m{i}/qsub.0"), Life.STARTED, 1, JobID(str(i)), True) for i in range(4)]
     seen = Seen({JobID("0"): Phase.RUNNING}, frozenset(["m1/qsub.finished.0"]))
-    doubts = {job.key: Doubt(Mono(0), 2, Mono(0)) for job in jobs[2:]}
+    doubts = {job.key: Doubt(Mono(0), Mono(0)) for job in jobs[2:]}
     told = {jobs[2].key: DENIED, jobs[3].key: SILENT}
     events = settle.settle(jobs, seen, marker, doubts, told, set(), GRACE, AT, Mono(100))
     assert [(e.key[:2], e.kind) for e in events] == [

@@ -11,16 +11,21 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+pytestmark = [
+    pytest.mark.xdist_group("simulation"),  # one at a time: each takes all the cores
+    pytest.mark.long,
+    pytest.mark.timeout(1500),  # seconds; beside much else it comes last
+]
 
 
-def simulate(*words: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-    """``scripts/simulate WORDS``, with the Python that runs the tests."""
+def simulate(*words: str) -> subprocess.CompletedProcess[str]:
+    """``scripts/simulate WORDS``, with the Python that runs the tests; other tests go before."""
     return subprocess.run(
-        [sys.executable, "-m", "simulation", *words],
+        ["nice", sys.executable, "-m", "simulation", *words],
         env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(HERE)},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=1400,
         check=False,
     )
 

@@ -19,6 +19,7 @@ from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity
 from jobmon.run.synced import Stamp, Synced
 from jobmon.run.tree import Tree
+from jobmon.show.read import view
 
 AT = datetime(2026, 11, 20, 17, 31, 2, tzinfo=UTC)
 
@@ -106,8 +107,19 @@ def test_a_script_that_is_deleted_here_is_held_and_said_once(
         survey(know, whole=True)
         survey(know, whole=True)
     assert know.index.of(Key("m/qsub.0")) is None
-    assert [r.getMessage() for r in caplog.records] == ["m/qsub.0 was deleted here; it is held"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "m/qsub.0 was deleted here; it is held until it is back"
+    ]
     assert not know.changed
+
+
+def test_a_job_that_was_ready_and_whose_script_is_gone_is_shown_so(know: Know) -> None:
+    put(know, "m/qsub.1")
+    record(know, "m/qsub.0", Kind.READY)
+    assert {row.job.key: (row.state, row.reason) for row in view(know.paths.run).rows()} == {
+        "m/qsub.0": ("held", "held: its script is gone here; bring m/qsub.0 back to let it go"),
+        "m/qsub.1": ("held", "held: touch m/qsub.dependency.1 to let it go"),
+    }
 
 
 def test_complaints_are_said_once(know: Know, caplog: pytest.LogCaptureFixture) -> None:
@@ -117,17 +129,6 @@ def test_complaints_are_said_once(know: Know, caplog: pytest.LogCaptureFixture) 
         survey(know, whole=True)
         survey(know, whole=True)
     assert len(caplog.records) == 1 and "line 1" in caplog.records[0].getMessage()
-
-
-def test_a_folder_in_flux_says_nothing_of_a_person(know: Know) -> None:
-    put(know, "m/deep/qsub.0")
-    put(know, "mm/qsub.0")
-    know.pulling = ("m",)
-    survey(know, whole=True)
-    assert know.changed.keys() == {"mm"}
-    know.pulling = ()
-    survey(know, whole=True)
-    assert know.changed.keys() == {"mm", "m/deep"}
 
 
 def test_a_conflict_ends_when_the_file_is_as_it_was_synced(know: Know) -> None:

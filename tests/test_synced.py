@@ -48,12 +48,13 @@ def test_what_was_never_synced(synced: Synced) -> None:
     assert synced.of("m") == {}
 
 
-def test_a_pull_that_began_is_remembered_until_it_ended(synced: Synced) -> None:
-    synced.pull_begins(["m", "é/\udcff", ""])
-    synced.pull_begins(["m"])
-    assert sorted(synced.unfinished()) == ["", "m", "é/\udcff"]
-    synced.pull_ended()
-    assert synced.unfinished() == []
+def test_a_landing_that_began_is_remembered_until_it_ended(synced: Synced) -> None:
+    coming = {"m/x": Stamp(1, 2), "é/\udcff": Stamp(3, 4), "top": Stamp(5, 6)}
+    synced.landing(coming.items())
+    synced.landing({"m/x": Stamp(7, 8)}.items())
+    assert synced.unlanded() == coming | {"m/x": Stamp(7, 8)}
+    synced.landed()
+    assert synced.unlanded() == {}
 
 
 @pytest.mark.parametrize("text", [b"", b"no database at all" * 100])

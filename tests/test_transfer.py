@@ -73,12 +73,25 @@ class Lab:
         path.write_text(text)
         os.utime(path, (when, when))
 
+    def bring(self, wanted: Wanted) -> tuple[set[str], str]:
+        """What came home, and what was left out and why."""
+        return bring(self.transfer, self.run, wanted)
+
     def pull(self, *folders: str, **more: tuple[str, ...]) -> set[str]:
         """What came home; nothing was left out."""
-        brought = self.transfer.pull(wanted(*folders, **more))
-        assert brought.trouble == ""
-        assert len(set(brought.files)) == len(brought.files)
-        return set(brought.files)
+        brought, trouble = self.bring(wanted(*folders, **more))
+        assert trouble == ""
+        return brought
+
+
+def bring(transfer: Transfer, run: Path, wanted: Wanted) -> tuple[set[str], str]:
+    """Pull, then land, as the cycle does."""
+    trouble = transfer.pull(wanted)
+    cargo = landing.ready(run, wanted, OURS)
+    landed = landing.land(run, cargo.files)
+    return set(landed.files), "; ".join(
+        filter(None, (trouble, landing.said([*cargo.left, *landed.left])))
+    )
 
 
 def wanted(*folders: str, **more: tuple[str, ...]) -> Wanted:
@@ -258,9 +271,9 @@ def test_links_devices_and_set_uid_are_not_taken_over(lab: Lab) -> None:
 
 def test_a_folder_that_is_missing_there_is_only_trouble(lab: Lab) -> None:
     lab.put(lab.twin / "m" / "x")
-    brought = lab.transfer.pull(wanted("gone", "m", "also/gone"))
-    assert brought.files == ("m/x",)
-    assert "gone" in brought.trouble and "\n" not in brought.trouble
+    brought, trouble = lab.bring(wanted("gone", "m", "also/gone"))
+    assert brought == {"m/x"}
+    assert "gone" in trouble and "\n" not in trouble
 
 
 def test_longest_names(lab: Lab) -> None:
@@ -275,8 +288,8 @@ def test_a_file_that_cannot_be_read_is_only_trouble(lab: Lab) -> None:
     lab.put(lab.twin / "m" / "x")
     lab.put(lab.twin / "m" / "secret")
     (lab.twin / "m" / "secret").chmod(0)
-    brought = lab.transfer.pull(wanted("m"))
-    assert brought.files == ("m/x",) and "secret" in brought.trouble
+    brought, trouble = lab.bring(wanted("m"))
+    assert brought == {"m/x"} and "secret" in trouble
 
 
 def test_nothing_is_ever_deleted(lab: Lab) -> None:
@@ -366,6 +379,6 @@ def test_the_same_folder_is_left_alone(tmp_path: Path) -> None:
     same = Same()
     same.push_tree(OURS)
     same.push(["x", "gone"])
-    assert same.pull(wanted("")).files == ()
+    assert bring(same, tmp_path, wanted("")) == (set(), "")
     same.stop()
     assert files(tmp_path) == {"x": "x"}

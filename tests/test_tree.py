@@ -132,10 +132,23 @@ def test_what_is_wrong_with_a_dependency_file_is_said_each_time(run: Run) -> Non
         assert "outside the run folder" in said
 
 
-def test_a_dependency_file_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "d").mkdir()
-    needs, said = read_needs(tmp_path / "d", "")
-    assert needs is None and "cannot be read (Is a directory)" in said
+@pytest.mark.fault("Input: a pipe or a folder in place of a script or a dependency file")
+def test_what_is_no_plain_file_holds_its_job_and_is_said(run: Run) -> None:
+    run.put("m/qsub.0")
+    run.put("m/qsub.1")
+    (run.top / "m" / "qsub.dependency.0").mkdir()
+    os.mkfifo(run.top / "m" / "qsub.dependency.1")
+    os.mkfifo(run.top / "m" / "qsub.2")
+    found = run.tree.read("m")
+    assert found.needs == {Key("m/qsub.0"): None, Key("m/qsub.1"): None}
+    assert sorted(said.partition(" is no plain file")[0] for said in found.complaints) == [
+        f"{run.top}/m/{name}" for name in ("qsub.2", "qsub.dependency.0", "qsub.dependency.1")
+    ]
+    for name in ("qsub.dependency.0", "qsub.dependency.1"):
+        needs, said = read_needs(run.top / "m" / name, "m")
+        assert needs is None and f"{name} is no plain file" in said
+    needs, said = read_needs(run.top / "m" / "gone", "m")
+    assert needs is None and "cannot be read (No such file or directory)" in said
 
 
 @pytest.mark.fault("Input: odd entries in a folder")

@@ -43,9 +43,14 @@ def check(init: Path) -> None:
         for name in (*folders, *files):
             if "\n" in name:
                 raise UsageError(f"{Path(where, name)!s}: a newline in a file name; rename it")
+        for name in folders:
+            if names.dependency_id(name) is not None:
+                raise UsageError(f"{Path(where, name)}: a folder in place of a file; rename it")
         for name in files:
-            if names.script_id(name) is not None and not Path(where, name).is_file():
-                raise UsageError(f"{Path(where, name)}: no plain file, nor a link to one; mend it")
+            path = Path(where, name)
+            wanted = names.script_id(name) is not None and not path.is_file()
+            if wanted or not (path.is_symlink() or path.is_file()):  # a pipe, a socket, a device
+                raise UsageError(f"{path}: no plain file, nor a link to one; mend it")
             if names.dependency_id(name) is not None:
                 _, complaint = read_needs(Path(where, name), "" if folder == "." else folder)
                 if complaint:
@@ -186,7 +191,7 @@ def write_kill(path: Path) -> None:
     path.write_text(
         "#!/bin/sh\n"
         "# Deletes the jobs of this run from the batch system, and no others.\n"
-        f'[ -x {python} ] && exec {python} -m jobmon kill --run "$(dirname "$0")" "$@"\n'
+        f'[ -x {python} ] && exec {python} -P -m jobmon kill --run "$(dirname "$0")" "$@"\n'
         'exec jobmon kill --run "$(dirname "$0")" "$@"\n',
         "utf-8",
     )

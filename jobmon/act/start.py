@@ -23,16 +23,17 @@ from jobmon.cluster.cluster import twin_trouble
 from jobmon.cluster.links.login import Ask
 from jobmon.core.choose import ADOPTED
 from jobmon.core.model import Event, Kind, Life
-from jobmon.core.rows import rows
 from jobmon.cycle import begin
 from jobmon.cycle.loop import Loop
 from jobmon.cycle.survey import survey
-from jobmon.run import names, views
+from jobmon.run import views
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, load, merge, write_run_file
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import OURS
+from jobmon.run.usage import UsageError
+from jobmon.show.read import View
 from jobmon.show.summary import conflicts, summary
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,10 @@ def _again(
     if paths.settings.exists():
         settings, identity = settings_of(run, wish.flags)
         return run, link_to(settings, ask), settings, identity
+    if paths.pushed.exists():  # it is no older loop's
+        raise UsageError(
+            f"{paths.settings} is gone, and with it which run this is; put it back from a copy"
+        )
     settings = _project_settings(place, wish, say)
     link = link_to(settings, ask)
     try:
@@ -244,10 +249,9 @@ def _turn(
     loop.run(once=wish.once, forever=wish.forever, begun=begun)
     if stop.is_set():
         say(f"stopped; {len(know.listed())} jobs go on in the batch system")
-    table = rows(
-        know.jobs, know.index.of, know.present, names.marker_key, names.dependency, know.stuck
-    )
-    total, *problems = summary(table, know.paths.run)
+    run = know.paths.run
+    table = View(run, know.jobs, know.index, know.present, know.stuck, list(know.conflicts)).rows()
+    total, *problems = summary(table, run)
     say(total)
     for line in problems:
         log.warning("%s", line)

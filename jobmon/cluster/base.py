@@ -16,6 +16,7 @@ import secrets
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Protocol
 
@@ -122,17 +123,20 @@ class Batch(Protocol):
 
 def frame(proc: str, args: Sequence[str], token: str) -> bytes:
     """The program text of one call of ``sh/<proc>.sh``, as one brace group."""
-    folder = files("jobmon.cluster").joinpath("sh")
-    body = "".join(
-        folder.joinpath(f"{name}.sh").read_text(encoding="utf-8") for name in ("limit", proc)
-    )
     words = " ".join(shlex.quote(arg) for arg in [token, *args])
     text = (
         f"{{ lc_all=${{LC_ALL-}}; LC_ALL=C; export LC_ALL; printf '\\n%s BEGIN\\n' {token}\n"
-        f"{body}\n"
+        f"{_body(proc)}\n"
         f"main {words}; printf '\\n%s END\\n' {token}; exit; }}\n"
     )
     return text.encode("utf-8", "surrogateescape")
+
+
+@cache
+def _body(proc: str) -> str:
+    folder = files("jobmon.cluster").joinpath("sh")
+    both = (folder.joinpath(f"{name}.sh") for name in ("limit", proc))
+    return "".join(path.read_text(encoding="utf-8") for path in both)
 
 
 def call(

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from jobmon.cluster import landing
 from jobmon.cluster.base import ClusterError, ConnectionLost
-from jobmon.cluster.landing import Gate, Way
-from jobmon.cluster.transfer import Brought, Wanted
+from jobmon.cluster.landing import Gate
+from jobmon.cluster.transfer import Wanted
 from jobmon.core.text import printable
 
 _HALF = ".jobmon-half~"
@@ -47,9 +48,10 @@ class Copy:
             except OSError as error:
                 raise ClusterError(f"{name} cannot be copied to {self._twin}: {error}") from error
 
-    def pull(self, wanted: Wanted) -> Brought:
-        gate, way = Gate(wanted, self._ours), Way(self._run)
-        brought: dict[str, None] = {}
+    def pull(self, wanted: Wanted) -> str:
+        gate, aside = Gate(wanted, self._ours), self._run / landing.ASIDE
+        shutil.rmtree(aside, ignore_errors=True)  # copying is quick: it begins anew
+        landing.prepare(self._run)
         trouble: list[str] = []
         for folder in wanted.folders:
             for source in _files(self._twin / folder, trouble):
@@ -61,14 +63,11 @@ class Copy:
                 try:
                     if gate.limit is not None and source.stat().st_size > gate.limit:
                         continue
-                    if barred := way.barred(name):
-                        trouble.append(f"{name}: {barred}")
-                    elif not _same(source, self._run / name):
-                        _copy(source, self._run / name)
-                        brought[name] = None
+                    if not _same(source, self._run / name):
+                        _copy(source, aside / name)
                 except OSError as error:  # gone meanwhile, or not to be read
                     trouble.append(str(error))
-        return Brought(tuple(brought), printable("; ".join(trouble)[-600:]))
+        return printable("; ".join(trouble)[-600:])
 
     def stop(self) -> None:
         self._stopped.set()

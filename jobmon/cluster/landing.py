@@ -1,9 +1,9 @@
 """What may land in the run folder: the cluster is not trusted with this machine.
 
-A pull by rsync ends in a folder aside, on the same file system. From there only what was asked
-for is renamed into place: plain files, inside the job folders asked for, that pass the rules,
-through no link. So it does not matter what a sender sends, or what an rsync forgets to check
-(those before 3.2.5 and macOS's own check little). A pull that was cut off goes on from there.
+A pull ends in a folder aside, on the same file system. From there only what was asked for is
+renamed into place: plain files, inside the job folders asked for, that pass the rules, through
+no link. So it does not matter what a sender sends, or what an rsync forgets to check (those
+before 3.2.5 and macOS's own check little). An rsync that was cut off goes on from there.
 """
 
 from __future__ import annotations
@@ -11,22 +11,30 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobmon.cluster.base import ClusterError
 from jobmon.cluster.patterns import Rule, kept
-from jobmon.cluster.transfer import MAX_SIZE, Brought, Wanted, rules
+from jobmon.cluster.transfer import MAX_SIZE, Wanted, rules
 from jobmon.core.text import printable
 
 ASIDE = ".jobmon/landing"
-"""Where a pull by rsync ends, relative to the run folder; ``ours`` keeps it from the cluster."""
+"""Where a pull ends, relative to the run folder; ``ours`` keeps it from the cluster."""
 
 HOME = "../.."
 """The run folder, as seen from there."""
 
 _SAID = 5  # how many of the files left out are named
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """Files, by their names relative to the run folder, and what was left out and why."""
+
+    files: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
 class Gate:
@@ -88,33 +96,48 @@ def prepare(run: Path) -> None:
         raise _broken(error) from error
 
 
-def land(run: Path, wanted: Wanted, ours: Sequence[str]) -> Brought:
-    """Rename what may land from the folder aside into ``run``, and drop the rest.
-
-    Raises ClusterError if the folder aside cannot be read.
-    """
+def ready(run: Path, wanted: Wanted, ours: Sequence[str]) -> Cargo:
+    """Which of the files aside may land in ``run``. Raises ClusterError if they cannot be read."""
     aside = run / ASIDE
     try:
         paths = list(_files(aside))
     except OSError as error:
         raise _broken(error) from error
     gate, way = Gate(wanted, ours), Way(run)
-    landed: list[str] = []
-    refused: list[str] = []
+    fit: list[str] = []
+    left: list[str] = []
     for path in paths:
         name = str(path.relative_to(aside))
         try:
             why = _refusal(name, path.lstat(), gate) or way.barred(name)
-            if not why:
-                _move(path, run / name)
-                landed.append(name)
         except OSError as error:
             why = error.strerror or str(error)
         if why:
-            refused.append(f"{name}: {why}")
+            left.append(f"{name}: {why}")
+        else:
+            fit.append(name)
+    return Cargo(tuple(fit), tuple(left))
+
+
+def land(run: Path, names: Iterable[str]) -> Cargo:
+    """Rename these files from the folder aside into ``run``, and drop the rest."""
+    aside = run / ASIDE
+    landed: list[str] = []
+    left: list[str] = []
+    for name in names:
+        try:
+            _move(aside / name, run / name)
+            landed.append(name)
+        except OSError as error:
+            left.append(f"{name}: {error.strerror or error}")
     shutil.rmtree(aside, ignore_errors=True)
-    more = f" (and {len(refused) - _SAID} more)" if len(refused) > _SAID else ""
-    return Brought(tuple(landed), printable("; ".join(refused[:_SAID])) + more)
+    return Cargo(tuple(landed), tuple(left))
+
+
+def said(left: Sequence[str]) -> str:
+    """What was left out, on one line; "" for nothing."""
+    more = f" (and {len(left) - _SAID} more)" if len(left) > _SAID else ""
+    return printable("; ".join(left[:_SAID])) + more
 
 
 def _broken(error: OSError) -> ClusterError:

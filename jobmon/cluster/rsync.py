@@ -23,7 +23,7 @@ from pathlib import Path
 
 from jobmon.cluster import landing
 from jobmon.cluster.base import ClusterError, ConnectionLost, Link
-from jobmon.cluster.transfer import MAX_SIZE, Brought, Wanted, rules
+from jobmon.cluster.transfer import MAX_SIZE, Wanted, rules
 from jobmon.core.text import printable
 
 LOST = {5, 10, 12, 30, 35, 255}  # rsync's exit codes for a connection that failed or hung
@@ -54,7 +54,7 @@ class Rsync:
         if trouble:
             raise ClusterError(f"not all was pushed to {self._link.where}: {trouble}")
 
-    def pull(self, wanted: Wanted) -> Brought:
+    def pull(self, wanted: Wanted) -> str:
         limit = [] if wanted.results else [f"--max-size={MAX_SIZE}"]
         with tempfile.NamedTemporaryFile(prefix="jobmon") as filters:
             for rule in rules(wanted, self._ours):
@@ -62,7 +62,7 @@ class Rsync:
                 filters.write(os.fsencode(f"{'+' if rule.include else '-'} {rule.pattern}\0"))
             filters.flush()
             landing.prepare(self._run)
-            trouble = self._rsync(
+            return self._rsync(
                 [
                     *["-rt", "--from0", "--files-from=-", f"--compare-dest={landing.HOME}", *limit],
                     f"--filter=merge {filters.name}",
@@ -71,8 +71,6 @@ class Rsync:
                 _names(f"{folder}/" if folder else "" for folder in wanted.folders),
                 up=False,
             )
-        brought = landing.land(self._run, wanted, self._ours)
-        return Brought(brought.files, "; ".join(filter(None, (trouble, brought.trouble))))
 
     def stop(self) -> None:
         self._stopped.set()

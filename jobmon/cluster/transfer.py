@@ -2,8 +2,8 @@
 
 A transfer is rsync through a link (``rsync.py``), plain copying where the twin is another folder
 of this machine (``copying.py``), or nothing, where the run folder is its own twin. Nothing is
-ever deleted. What comes home lands inside the job folders asked for (``landing.py``): links,
-devices and set-uid bits are not taken over.
+ever deleted. A pull ends in a folder aside; what of it may come into the run folder is decided
+after it (``landing.py``), and is there at once, so that a pull under way disturbs nobody.
 """
 
 from __future__ import annotations
@@ -33,14 +33,6 @@ class Wanted:
     protected: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """The files that came home (relative to the run folder), and what could not be read."""
-
-    files: tuple[str, ...]
-    trouble: str = ""
-
-
 class Transfer(Protocol):
     def push_tree(self, ours: Sequence[str]) -> None:
         """Copy the whole run folder up, without the top-level names that ``ours`` (patterns) fit.
@@ -51,8 +43,11 @@ class Transfer(Protocol):
     def push(self, files: Sequence[str]) -> None:
         """Copy these files up. Raises ClusterError if any was not."""
 
-    def pull(self, wanted: Wanted) -> Brought:
-        """Bring home what is new there. Raises ClusterError; a file less is only trouble."""
+    def pull(self, wanted: Wanted) -> str:
+        """Bring what is new there into the folder aside; what could not be read, in words.
+
+        Raises ClusterError; what came by then may stay aside, for the next pull to go on from.
+        """
 
     def stop(self) -> None:
         """End a pull that is under way; it raises ConnectionLost in its own thread."""
@@ -85,8 +80,8 @@ class Same:
     def push(self, files: Sequence[str]) -> None:
         return None
 
-    def pull(self, wanted: Wanted) -> Brought:
-        return Brought(())
+    def pull(self, wanted: Wanted) -> str:
+        return ""
 
     def stop(self) -> None:
         return None

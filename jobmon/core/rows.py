@@ -52,15 +52,16 @@ def rows(
     needs: Callable[[Key], Needs],
     present: Set[str],
     maker: Callable[[str], Key | None],
-    dependency: Callable[[Key], str],
+    held: Callable[[Key], str],
     stuck: Mapping[Key, str],
 ) -> list[Row]:
     """Every job as a person is shown it, in the order of ``jobs``.
 
-    ``stuck``: why a job that is in the batch system will never start there by itself.
+    ``held``: what lets a held job go. ``stuck``: why a job that is in the batch system will
+    never start there by itself.
     """
     blocked = in_vain(jobs, needs, present, maker)
-    shown = (_row(job, needs, present, blocked, dependency) for job in jobs.values())
+    shown = (_row(job, needs, present, blocked, held) for job in jobs.values())
     return [
         # It may have seemed to run for a moment, and is back in the queue for ever.
         replace(row, state="submitted", reason=stuck[row.job.key], cause=str(Cause.NEVER_STARTED))
@@ -75,13 +76,13 @@ def _row(
     needs: Callable[[Key], Needs],
     present: Set[str],
     blocked: Mapping[Key, str],
-    dependency: Callable[[Key], str],
+    held: Callable[[Key], str],
 ) -> Row:
     if job.life not in OPEN:
         return Row(job, _BY_LIFE[job.life], (), job.why, job.cause)
     mine = needs(job.key)
     if mine is None:
-        return Row(job, "held", (), f"held: touch {dependency(job.key)} to let it go")
+        return Row(job, "held", (), f"held: {held(job.key)}")
     missing = tuple(str(need) for need in unmet(mine, present))
     if job.key in blocked:
         return Row(job, "blocked", missing, blocked[job.key])

@@ -27,11 +27,10 @@ ALIVE = frozenset({Life.STARTED, Life.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A job that whole looks did not show: since when, how many of them, and when the batch
-    system first denied it. Losing it only delays."""
+    """A job that a whole look did not show, and none since: since when, and when the batch system
+    first denied it. Losing it only delays."""
 
     since: Mono
-    looks: int
     denied: Mono | None = None
 
 
@@ -48,8 +47,7 @@ def suspect(
         known = job.life in ALIVE or (job.life == Life.UNCLEAR and job.jobid is not None)
         if not known or job.jobid in seen.queue or marker(job.key) in seen.files:
             continue
-        old = doubts.get(job.key, Doubt(now, 0))
-        after[job.key] = replace(old, looks=old.looks + 1)
+        after[job.key] = doubts.get(job.key, Doubt(now))
     return after
 
 

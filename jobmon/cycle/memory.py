@@ -28,7 +28,7 @@ def keep(know: Know) -> None:
     text = json.dumps(
         {
             "boot": host.this_process().boot,
-            "doubts": {k: [d.since, d.looks, d.denied] for k, d in know.doubts.items()},
+            "doubts": {k: [d.since, d.denied] for k, d in know.doubts.items()},
             "unheard": know.unheard,
             "refusals": {key: [r.tries, r.again] for key, r in know.refusals.items()},
             "stuck": know.stuck,

@@ -1,4 +1,8 @@
-"""Step 6: results come home, beside the cycle, one pull at a time."""
+"""Step 7: results come home, beside the cycle, one pull at a time.
+
+The thread of a pull writes into the folder aside only. What came is put in place between two
+cycles, and never over what was changed here meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,16 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from jobmon.cluster import landing
 from jobmon.cluster.base import ClusterError
 from jobmon.cluster.cluster import Cluster
-from jobmon.cluster.transfer import Brought, Wanted
+from jobmon.cluster.transfer import Wanted
 from jobmon.core.model import Key, Life, Mono
 from jobmon.cycle.state import Know, job_folder
 from jobmon.cycle.survey import take
-from jobmon.run import script
+from jobmon.run import names, script
 from jobmon.run.synced import Stamp
+from jobmon.run.tree import OURS
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +36,7 @@ class _Job:
 
     wanted: Wanted
     thread: threading.Thread = field(default_factory=threading.Thread)
-    brought: Brought | None = None
+    trouble: str = ""
     error: ClusterError | None = None
 
 
@@ -66,13 +72,12 @@ class Puller:
                 raise job.error
 
     def mend(self) -> None:
-        """Take what a pull that was cut off left here for what it is: the cluster's."""
-        know = self.know
-        for folder in know.synced.unfinished():
-            found = know.tree.read(folder)
-            know.synced.put((p, s) for p, s in found.changed.items() if p not in found.kept)
-            take(know, know.tree.read(folder))
-        know.synced.pull_ended()
+        """Take what a landing that was cut off left here for what it is: the cluster's."""
+        synced = self.know.synced
+        for name, stamp in synced.unlanded().items():
+            if self._here(name) == stamp:
+                synced.put([(name, stamp)])
+        synced.landed()
 
     def stop(self) -> None:
         """End a pull that is under way; what it was to bring is brought at the next start."""
@@ -95,9 +100,7 @@ class Puller:
         wanted = Wanted(
             tuple(folders), tuple(know.settings.results), tuple(outputs), tuple(protected)
         )
-        know.synced.pull_begins(folders)
         know.unpulled -= set(folders)
-        know.pulling = wanted.folders
         job = self._job = _Job(wanted)
         job.thread = threading.Thread(target=self._pull, args=(job,), name="pull", daemon=True)
         job.thread.start()
@@ -105,9 +108,7 @@ class Puller:
 
     def _pull(self, job: _Job) -> None:
         try:
-            job.brought = self.cluster.transfer.pull(job.wanted)
-            if any(words in job.brought.trouble for words in _FULL):
-                job.error = ClusterError(f"results cannot be written here: {job.brought.trouble}")
+            job.trouble = self.cluster.transfer.pull(job.wanted)
         except ClusterError as error:
             job.error = error
         except OSError as error:
@@ -117,29 +118,52 @@ class Puller:
         if job.thread.is_alive():
             return False
         self._job = None
-        know = self.know
-        know.pulling = ()
-        if job.error is not None or job.brought is None:
-            know.unpulled |= set(job.wanted.folders)
-            know.synced.pull_ended()  # what came all the same is told by its time
-            log.info("a pull failed and is tried again: %s", job.error)
-            return True
-        if job.brought.trouble:  # it stays owed, so that the next start fetches it again
-            log.info("a pull left something out: %s", job.brought.trouble)
-        stamps = []
-        for name in job.brought.files:
-            path = know.paths.run / name
-            if path.is_file():
-                stamps.append((name, Stamp.of(path.stat())))
-        know.synced.put(stamps)
-        know.synced.pull_ended()
-        if not job.brought.trouble:
+        try:
+            if job.error is not None:
+                raise job.error
+            self._land(job)
+        except (ClusterError, OSError) as error:
+            self.know.unpulled |= set(job.wanted.folders)
+            if not isinstance(error, ClusterError):
+                raise
+            job.error = error
+            log.info("a pull failed and is tried again: %s", error)
+        return True
+
+    def _land(self, job: _Job) -> None:
+        """Put what came in place, and note it. Raises ClusterError, OSError."""
+        know, run = self.know, self.know.paths.run
+        cargo = landing.ready(run, job.wanted, OURS)
+        coming = {name: Stamp.of((run / landing.ASIDE / name).stat()) for name in cargo.files}
+        mine = [name for name in coming if self._changed(name)]
+        for name in mine:
+            del coming[name]
+        know.synced.landing(coming.items())
+        landed = landing.land(run, coming)
+        know.synced.put((name, coming[name]) for name in landed.files)
+        know.synced.landed()
+        left = (*cargo.left, *(f"{name}: was changed here" for name in mine), *landed.left)
+        trouble = "; ".join(filter(None, (job.trouble, landing.said(left))))
+        if any(words in trouble for words in _FULL):
+            raise ClusterError(f"results cannot be written here: {trouble}")
+        if trouble:  # it stays owed, so that the next start fetches it again
+            log.info("a pull left something out: %s", trouble)
+        else:
             know.synced.paid(set(job.wanted.folders) - know.unpulled)
         for folder in job.wanted.folders:
             take(know, know.tree.read(folder))
-        if stamps:
-            log.debug("pulled %d file(s)", len(stamps))
-        return True
+        if landed.files:
+            log.debug("pulled %d file(s)", len(landed.files))
+
+    def _changed(self, name: str) -> bool:
+        """Whether a file that was here is not as it was last synced."""
+        here = self._here(name)
+        free = here is None or names.marker_id(name.rpartition("/")[2]) is not None
+        return not free and here != self.know.synced.get(name)
+
+    def _here(self, name: str) -> Stamp | None:
+        path = self.know.paths.run / name
+        return Stamp.of(path.stat()) if path.is_file() else None
 
 
 def _outputs(know: Know, key: Key) -> list[str]:

@@ -1,4 +1,4 @@
-"""Step 7: the files that a person reads are drawn from the journal."""
+"""Step 8: the files that a person reads are drawn from the journal."""
 
 from __future__ import annotations
 

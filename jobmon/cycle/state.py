@@ -64,7 +64,6 @@ class Know:
     kept: str = ""  # the memory as last written
     drawn: Stamp | None = None  # the quelist as last written by us
     renewed: set[Key] = field(default_factory=set)  # whose needs were read anew
-    pulling: tuple[str, ...] = ()  # folders into which a pull is just now writing
     unpulled: set[str] = field(default_factory=set)  # job folders with a job newly ended
     complaints: dict[str, None] = field(default_factory=dict)  # said once each
     news: list[Event] = field(default_factory=list)  # events not yet told to the person
@@ -124,11 +123,9 @@ class Know:
                 self.present.add(marker)
                 self.renewed |= self.index.asking({marker})
 
-    def in_flux(self, folder: str) -> bool:
-        """Whether files here say nothing of a person: a pull, or the job itself, writes them."""
-        if self.identity.rdir == str(self.paths.run):
-            return True
-        return any(f"{folder}/".startswith(f"{f}/" if f else "") for f in self.pulling)
+    def own_twin(self) -> bool:
+        """Whether jobs run in the run folder itself: what changes here says nothing of a person."""
+        return self.identity.rdir == str(self.paths.run)
 
     def standing(self, key: Key) -> Standing:
         return needs.standing(self.index.of(key), self.present)

@@ -1,4 +1,4 @@
-"""Steps 4 and 5: what is ready is submitted, after what it needs was pushed."""
+"""Steps 5 and 6: what is ready is submitted, after what it needs was pushed."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def submit(know: Know, cluster: Cluster) -> int:
     Raises ClusterError; what was not answered by then is recovered at the next look.
     """
     room = know.settings.maxqsub - len(know.in_system) - len(know.leaving)
-    barred = know.conflicted() | know.unpushed() | _coming_home(know)
+    barred = know.conflicted() | know.unpushed()
     attempts = choose(
         know.order, know.jobs, know.standing, know.refusals, barred, room, know.clock.now()
     )
@@ -126,14 +126,6 @@ def _restore(know: Know, cluster: Cluster, differing: Sequence[Key]) -> None:
             "gone on the cluster, pushed again: %d file(s), %s", len(gone), ", ".join(gone[:5])
         )
     cluster.transfer.push(sorted({*differing, *gone}))
-
-
-def _coming_home(know: Know) -> set[Key]:
-    """Jobs to be tried again into whose folder a pull is just now writing.
-
-    What a person has mended there is only told from what is pulled when that is over.
-    """
-    return {key for key in know.again if know.pulling and know.in_flux(job_folder(key))}
 
 
 def _order(know: Know, attempt: Attempt) -> Order | None:

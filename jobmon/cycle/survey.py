@@ -44,7 +44,7 @@ def take(know: Know, found: Found) -> None:
             know.index.put(key, needs)
             know.renewed.add(key)
     _forget(know, found)
-    if know.in_flux(found.folder):
+    if know.own_twin():
         return
     if found.changed:
         know.changed[found.folder] = found.changed
@@ -62,9 +62,9 @@ def _forget(know: Know, found: Found) -> None:
         key = Key(name)
         job = know.jobs.get(key)
         if job is not None and key not in found.needs and job.life in OPEN:
-            know.index.put(key, None)
+            know.index.drop(key)
             if know.complain(f"gone:{key}"):
-                log.warning("%s was deleted here; it is held", key)
+                log.warning("%s was deleted here; it is held until it is back", key)
 
 
 def reorder(know: Know) -> None:

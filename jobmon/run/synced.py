@@ -56,8 +56,12 @@ class Synced:
             "create table if not exists sent (folder blob, name blob, size int, mtime_ns int,"
             " primary key (folder, name, size, mtime_ns)) without rowid"
         )
-        for table in ("pulling", "owed"):
-            self._db.execute(f"create table if not exists {table} (folder blob primary key)")
+        # Files of a pull that were about to be put in place: the cluster's, if they got there.
+        self._db.execute(
+            "create table if not exists landing (folder blob, name blob, size int, mtime_ns int,"
+            " primary key (folder, name)) without rowid"
+        )
+        self._db.execute("create table if not exists owed (folder blob primary key)")
         self._db.commit()
 
     def of(self, folder: str) -> dict[str, Stamp]:
@@ -102,16 +106,21 @@ class Synced:
         """Note that these folders were pulled since their last job ended."""
         self._write("delete from owed where folder = ?", _rows(folders))
 
-    def pull_begins(self, folders: Iterable[str]) -> None:
-        """Note that files may appear in these folders before they are noted as synced."""
-        self._write("insert or ignore into pulling values (?)", _rows(folders))
+    def landing(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
+        """Note that these files of a pull are about to be put in place here."""
+        self._write("insert or replace into landing values (?, ?, ?, ?)", _stamped(stamps))
 
-    def pull_ended(self) -> None:
-        self._write("delete from pulling", [()])
+    def unlanded(self) -> dict[str, Stamp]:
+        """The files of a landing that was not seen to end."""
+        rows = self._ask("select folder, name, size, mtime_ns from landing")
+        return {
+            posixpath.join(os.fsdecode(folder), os.fsdecode(name)): Stamp(size, mtime_ns)
+            for folder, name, size, mtime_ns in rows
+        }
 
-    def unfinished(self) -> list[str]:
-        """The folders of a pull that began and was not seen to end."""
-        return [os.fsdecode(row[0]) for row in self._ask("select folder from pulling")]
+    def landed(self) -> None:
+        """Note that the landing has ended."""
+        self._write("delete from landing", [()])
 
     def close(self) -> None:
         self._db.close()

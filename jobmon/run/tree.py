@@ -34,9 +34,6 @@ OURS = (
 )
 """What jobmon itself keeps at the top of the run folder, as patterns; it is never synced."""
 
-HALF = ".jobmon-half~"
-"""What a copying that was killed leaves in any folder; the next one takes it away."""
-
 LARGEST = 1024 * 1024
 """Bytes a dependency file may have: over there each of its lines is looked at one by one."""
 
@@ -133,12 +130,12 @@ class Tree:
             if not inside:
                 folders.clear()
             for name in files:
-                ours = name == HALF or (not inside and is_ours(name))
+                ours = not inside and is_ours(name)
                 if not ours and "\n" not in name and names.marker_id(name) is None:
                     yield _join(inside, name)
 
     def _take(self, entry: os.DirEntry[str], found: Found, stamps: dict[str, Stamp]) -> None:
-        if entry.name == HALF or (not found.folder and is_ours(entry.name)):
+        if not found.folder and is_ours(entry.name):
             return
         if "\n" in entry.name:
             found.complaints.append(
@@ -147,10 +144,14 @@ class Tree:
             )
         elif entry.is_dir(follow_symlinks=False):
             found.subfolders.append(_join(found.folder, entry.name))
+            if names.dependency_id(entry.name) is not None:
+                found.complaints.append(_no_plain_file(self._run / found.folder / entry.name))
         else:
             try:
                 if entry.is_file():
                     stamps[entry.name] = Stamp.of(entry.stat())
+                elif (names.script_id(entry.name) or names.dependency_id(entry.name)) is not None:
+                    found.complaints.append(_no_plain_file(self._run / found.folder / entry.name))
             except FileNotFoundError:
                 pass  # gone since the folder was listed; the rest of the folder still counts
             except OSError as error:  # a link to itself, say
@@ -178,6 +179,8 @@ def read_needs(path: Path, folder: str) -> tuple[Needs, str]:
     A file that cannot be read or meant holds its job, as a missing one does.
     """
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+            return None, _no_plain_file(path)
         with path.open("rb") as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
@@ -206,6 +209,10 @@ def scripts(run: Path) -> Iterator[Key]:
 def is_ours(name: str) -> bool:
     """Whether ``name``, at the top of the run folder, is jobmon's own."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in OURS)
+
+
+def _no_plain_file(path: Path) -> str:
+    return f"{path} is no plain file, nor a link to one; its job is held until you mend it"
 
 
 def _join(folder: str, name: str) -> str:

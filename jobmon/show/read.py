@@ -33,9 +33,14 @@ class View:
             self.index.of,
             self.present,
             names.marker_key,
-            names.dependency,
+            self._held,
             self.stuck,
         )
+
+    def _held(self, key: Key) -> str:
+        if key not in self.index:
+            return f"its script is gone here; bring {key} back to let it go"
+        return f"touch {names.dependency(key)} to let it go"
 
 
 def view(run: Path) -> View:

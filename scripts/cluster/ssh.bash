@@ -78,8 +78,11 @@ KbdInteractiveAuthentication no"
 KbdInteractiveAuthentication yes
 AuthenticationMethods publickey,keyboard-interactive:pam" ;;
     esac
+    # Of two lines that set the same, sshd takes the first. Many tests log in at once.
     # StrictModes refuses a key file below /tmp, which everybody may write to.
     cat <<CONF
+${JOBMON_TESTCLUSTER_SSHD:-}
+MaxStartups 100
 Port $2
 ListenAddress 127.0.0.1
 HostKey $SSH/host_ed25519
@@ -96,7 +99,6 @@ PermitRootLogin no
 PrintMotd no
 Subsystem sftp internal-sftp
 SetEnv PATH=$path $env
-${JOBMON_TESTCLUSTER_SSHD:-}
 CONF
 }
 

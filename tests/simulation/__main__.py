@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -10,8 +11,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,7 +44,7 @@ class Work:
 @click.option("--sure", multiple=True, type=click.Choice(list(RATES)), help="A fault in each.")
 @click.option("--variant", type=click.Choice(list(ALL)), help="Break the program on purpose.")
 @click.option("--variants", is_flag=True, help="Break it in each way, until that is caught.")
-@click.option("--json", "path", type=click.Path(path_type=Path), help="Keep the counts there.")
+@click.option("--json", "path", type=click.Path(path_type=Path), help="Add the counts to it.")
 def main(
     seeds: int,
     first: int,
@@ -62,7 +65,7 @@ def main(
             code, counts = _all(pool, [Work(seed, sure, variant) for seed in worlds])
     if path is not None:
         before = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(before | counts, indent=1, sort_keys=True) + "\n")
+        path.write_text(json.dumps(_added(before, counts), indent=1, sort_keys=True) + "\n")
     sys.exit(code)
 
 
@@ -92,6 +95,17 @@ def _all(pool: multiprocessing.pool.Pool, work: list[Work]) -> tuple[int, dict[s
         click.echo(f"look closer by: scripts/simulate --seed {told.seed}")
     counts = {**total, "broken": len(broken), "faults": dict(happened)}
     return (1 if broken else 0), counts
+
+
+def _added(before: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Both together: numbers of worlds add up, what became of the variants is replaced."""
+    both = {**before, **counts}
+    for name in (before.keys() & counts.keys()) - {"variants"}:
+        if isinstance(counts[name], dict):
+            both[name] = Counter(before[name]) + Counter(counts[name])
+        else:
+            both[name] = before[name] + counts[name]
+    return both
 
 
 def _each_variant(pool: multiprocessing.pool.Pool, worlds: range) -> tuple[int, dict[str, object]]:
@@ -124,6 +138,8 @@ def _one(work: Work) -> int:
 
 def _quiet() -> None:
     logging.disable(logging.CRITICAL)
+    gc.freeze()
+    gc.set_threshold(50_000)  # a world is small, and there are many
 
 
 def _told(work: Work) -> Told:

@@ -113,17 +113,16 @@ class Here:
         finally:
             self.exempt = before
 
-    def receive(self, path: Path, data: bytes, mtime: int) -> bool:
-        """What comes home by a pull, whole; False if it is here already."""
+    def receive(self, home: Path, aside: Path, data: bytes, mtime: int) -> None:
+        """What a pull brings, whole, if it is not here already."""
         with contextlib.suppress(FileNotFoundError):
-            found = path.stat()
+            found = home.stat()
             if (found.st_size, int(found.st_mtime)) == (len(data), mtime):
-                return False
+                return
         with self.hand():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            os.utime(path, (mtime, mtime))
-        return True
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(data)
+            os.utime(aside, (mtime, mtime))
 
     def mono(self) -> float:
         return self.world.now - self.asleep

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+from jobmon.cluster import landing
 from jobmon.cluster.base import ConnectionLost, Spent
 from jobmon.cluster.patterns import kept
-from jobmon.cluster.transfer import Brought, Wanted, rules
+from jobmon.cluster.transfer import Wanted, rules
 from simulation.dialects import Commands, NodeDied
 from simulation.disk import Disk
 from simulation.here import Here
@@ -182,7 +183,8 @@ def _read(program: bytes) -> tuple[str, bytes, list[str]]:
     """Which of our programs a framed text is, its token, and its arguments, token included."""
     name = next(name for name, body in _BODIES.items() if body in program)
     call = program[program.rindex(b"\nmain ") + 6 : program.rindex(b"; printf ")]
-    args = shlex.split(call.decode("utf-8", "surrogateescape"))
+    text = call.decode("utf-8", "surrogateescape")
+    args = shlex.split(text) if "'" in text else text.split()
     return name, args[0].encode(), args
 
 
@@ -225,7 +227,7 @@ class SimulatedTransfer:
         if broken < 0:
             raise ConnectionLost(f"{self.link.where}: rsync broke off (12)")
 
-    def pull(self, wanted: Wanted) -> Brought:
+    def pull(self, wanted: Wanted) -> str:
         here, faults, disk = self.link.here, self.link.faults, self.link.node.disk
         self.link._connected()
         now = self.link.node.world.now
@@ -244,7 +246,9 @@ class SimulatedTransfer:
                 found.append((name, data, stat[1]))
         if faults.strike("pull breaks off"):
             raise ConnectionLost(f"{self.link.where}: rsync broke off (30)")
-        return Brought(tuple(n for n, data, at in found if here.receive(self.run / n, data, at)))
+        for name, data, at in found:
+            here.receive(self.run / name, self.run / landing.ASIDE / name, data, at)
+        return ""
 
     def stop(self) -> None:
         return None
