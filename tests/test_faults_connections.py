@@ -249,6 +249,7 @@ class Hasty(Terminal):
     "Connections: a second factor wanted while nobody is there (said once; never hammered)"
 )
 @pytest.mark.parametrize("ssh", ["fabric", "openssh"])
+@pytest.mark.xdist_group("one-time codes")  # each code is taken once, in their order
 def test_a_second_factor_that_nobody_is_there_to_give(
     testcluster: TestCluster, remote_dir: Callable[[str], str], tmp_path: Path, ssh: str
 ) -> None:

@@ -356,6 +356,7 @@ def test_close_ends_a_transfer_and_later_use(kind: str, links: Connect) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("one-time codes")  # each code is taken once, in their order
 @over_ssh
 def test_a_one_time_code_is_asked_for_once(
     kind: str, links: Connect, testcluster: Any, tmp_path: Path

@@ -27,6 +27,8 @@ from session import (
     until,
 )
 
+pytestmark = pytest.mark.xdist_group("one-time codes")  # each is taken once, in their order
+
 GiveDir = Callable[[str], str]
 
 

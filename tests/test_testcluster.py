@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import TestCluster, borrowed_folders, hotp
 
+pytestmark = pytest.mark.xdist_group("one-time codes")  # each is taken once, in their order
+
 HOSTS = ["hpc", "pbs", "sge", "hpc-jump", "otp", "bashnoise", "csh", "fish", "narrow", "chaos"]
 NOISE = {
     "bashnoise": ("bashrc", "/bin/bash"),
