@@ -31,8 +31,9 @@ LIES = (
 )
 """The faults by which a batch system hides what it has."""
 
-JUST_NOW = 5.0
-"""Seconds that may have passed since jobmon's last look when a run is over."""
+JUST_NOW = 40.0
+"""Seconds that may have passed since jobmon's last look when a run is over: a cycle, if it was
+stopped in the middle."""
 
 
 @dataclass(slots=True)
