@@ -136,3 +136,21 @@ def test_this_machine_s_batch_system_is_used_where_it_has_one(
     done = jobmon("--ldir", tmp_path / "p", code=0, env=environment(**testcluster.env))
     assert " on slurm, " in done.stdout
     assert status(only_run(tmp_path / "p"))["counts"] == {"finished": 1}
+
+
+@pytest.mark.fault("Hands of users: the jobmon.yaml of a run deleted")
+def test_a_run_of_ours_without_its_settings_is_not_taken_for_an_older_loop_s(
+    project: Path,
+) -> None:
+    put(project / "init", "m/qsub.0")
+    jobmon("--ldir", project, "--once", code=1)
+    run = only_run(project)
+    settings = run / "jobmon.yaml"
+    kept = settings.rename(project / "kept")
+    journal = (run / "qsub.log").read_text()
+    done = jobmon("--ldir", run, code=2)
+    assert f"{settings} is gone" in done.stderr and "put it back" in done.stderr
+    assert not settings.exists() and (run / "qsub.log").read_text() == journal
+    kept.rename(settings)
+    jobmon("--ldir", run, code=0)
+    agree(run)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,11 +194,27 @@ def test_a_marker_is_kept_where_the_demands_are_not_met(lab: Lab) -> None:
 
 def test_a_script_that_is_not_ours(lab: Lab) -> None:
     order = lab.order()
-    (lab.twin / "m" / "qsub.0").write_bytes(b"another\n")
+    there = lab.twin / "m" / "qsub.0"
+    second, third = Attempt(ONE.key, 2), Attempt(ONE.key, 3)
+    there.write_bytes(b"another\n")
     assert lab.submit(order) == {ONE: Differs()}
-    (lab.twin / "m" / "qsub.0").unlink()
-    assert lab.submit(order) == {ONE: Differs()}
-    assert lab.entry(order) is None and not lab.calls()
+    there.unlink()
+    assert lab.submit(replace(order, attempt=second)) == {second: Differs()}
+    os.mkfifo(there)
+    assert lab.submit(replace(order, attempt=third)) == {third: Differs()}
+    assert not lab.calls()
+
+
+def test_an_attempt_that_is_passed_over_is_nobodys_any_more(lab: Lab) -> None:
+    """Two copies of a run folder whose scripts differ: the second must not go on to attempt 2
+    while the first has attempt 1 submitted, nor the first win what the second passed over."""
+    theirs = lab.order()
+    ours = replace(theirs, text=b"edited\n")
+    assert lab.submit(ours) == {ONE: Differs()}
+    assert lab.submit(theirs) == {ONE: None}
+    second = lab.order(n=2)
+    assert lab.submit(second) == {second.attempt: Accepted(JobID("1"))}
+    assert lab.submit(replace(second, text=b"edited\n")) == {second.attempt: None}
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("refuse", Refused), ("odd", Unclear)])
@@ -225,24 +242,18 @@ sed -n "${n}p" "$0.says"
 
 
 @pytest.mark.parametrize(
-    ("clock", "claimed"),
-    [
-        ("1000 1061", False),
-        ("1000 999", False),
-        ("1000 -", False),
-        ("1000 1060 1061", True),
-        ("1000 1010 999", True),
-        ("1000 1010 -", True),
-    ],
+    "clock",
+    ["1000 1061", "1000 999", "1000 -", "1000 1060 1061", "1000 1010 999", "1000 1010 -"],
 )
 @pytest.mark.fault("The protocol: an old loop that wakes up later")
-def test_a_loop_that_wakes_up_late_does_nothing(lab: Lab, clock: str, claimed: bool) -> None:
+def test_a_loop_that_wakes_up_late_does_nothing(lab: Lab, clock: str) -> None:
     lab.program("date", DATE)
     (lab.bin / "date.says").write_text(clock.replace(" ", "\n").replace("-", "") + "\n")
     order = lab.order()
     assert lab.submit(order) == {ONE: NotRun("the loop's time was over")}
     assert not lab.calls()
-    assert lab.entry(order) == ("key m/qsub.0\nlate\nend\n" if claimed else None)
+    assert lab.entry(order) == "key m/qsub.0\nlate\nend\n"
+    assert lab.submit(order) == {ONE: None}, "it is passed over for ever"
 
 
 def test_the_time_is_asked_before_each_submission(lab: Lab) -> None:

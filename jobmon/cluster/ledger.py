@@ -8,7 +8,9 @@ a hash of the key and by n. Creating that file exclusively is the *claim*: whoev
 and nobody else, ever decides what becomes of the attempt.
 
 1. The journal says ``submitting KEY n``, flushed, before the cluster hears of it.
-2. ``submit.sh`` claims (key, n), checks the dependencies once more where the files are made,
+2. ``submit.sh`` claims (key, n) before all else, so that what it passes over nobody else can win
+   (a copy of the run folder may be at work, too), sees that it has time and that the script is
+   ours, checks the dependencies once more where the files are made,
    removes the marker of an earlier attempt, calls the submit command, and writes exit code and
    output into the record, which ends in a line ``end``. It asks the cluster's clock right before
    each submission and does nothing after its time, so a loop that wakes up late is harmless;

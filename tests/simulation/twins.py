@@ -200,15 +200,6 @@ def _attempt(loop: _Loop) -> Steps:
     host, disk, asked = loop.host, loop.host.disk, loop.fields
     folder = _at(loop.twin, asked["d"])
     yield None
-    if loop.late():
-        yield loop.did("late")
-        return
-    yield None
-    script = disk.read(_at(folder, asked["s"]))
-    if script is None or cksum(script) != asked["c"]:
-        yield loop.did("differs")
-        return
-    yield None
     if not disk.create(_record(loop.twin, asked["r"]), int(host.now)):
         yield None
         lost = disk.exists(_record(loop.twin, asked["r"]))
@@ -217,6 +208,15 @@ def _attempt(loop: _Loop) -> Steps:
     yield None
     if not loop.record(_bytes(f"key {asked['k']}\n")):
         yield from loop.close("unwritable")
+        return
+    yield None
+    if loop.late():
+        yield from loop.close("late")
+        return
+    yield None
+    script = disk.read(_at(folder, asked["s"]))
+    if script is None or cksum(script) != asked["c"]:
+        yield from loop.close("differs")
         return
     if unmet := (yield from _unmet(loop)):
         yield from loop.close(f"unmet {unmet}")

@@ -40,15 +40,7 @@ NEEDS
 
 attempt() {
     record=.jobmon/record/$name
-    if late; then
-        printf '%s did %s late\n' "$token" "$name"
-        return
-    fi
-    # shellcheck disable=SC2094
-    if [ "$(cksum <"./$folder/$script" 2>/dev/null)" != "$sum" ]; then
-        printf '%s did %s differs\n' "$token" "$name"
-        return
-    fi
+    # First of all: whoever goes on to the next attempt must know that nobody can win this one.
     if ! claim; then
         word=lost
         [ -e "$record" ] || word=unwritable
@@ -56,6 +48,17 @@ attempt() {
         return
     fi
     printf 'key %s\n' "$key" >>"$record" 2>/dev/null || { close unwritable; return; }
+    if late; then
+        close late
+        return
+    fi
+    # Not a pipe, for one, which nobody would ever fill.
+    # shellcheck disable=SC2094
+    if ! [ -f "./$folder/$script" ] ||
+        [ "$(cksum <"./$folder/$script" 2>/dev/null)" != "$sum" ]; then
+        close differs
+        return
+    fi
     demands || { close "unmet $missing"; return; }
     if [ -e "./$folder/$marker" ]; then
         [ "$order" = again ] || { close marked; return; }
