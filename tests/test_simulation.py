@@ -52,6 +52,7 @@ REGRESSIONS = {
     "the disk is full while the journal is written": ("disk full here",),
     "asleep while a job is in doubt": ("asleep for eight hours", "half a listing"),
     "the login node dies between qsub and its record": ("login node dies after qsub",),
+    "a killed daemon remembers a doubt about the attempt before": ("kill -9 at a write",),
     "an old loop wakes up after the recovery": ("drop while submitting", "old loop"),
 }
 """What the simulation, or a person before it, found broken: these worlds are full of it."""

@@ -25,15 +25,19 @@ if TYPE_CHECKING:
 
 def keep(know: Know) -> None:
     """Write what is to be remembered, if it changed. Raises OSError."""
+
+    def n(key: Key) -> int:
+        return know.jobs[key].n
+
     text = json.dumps(
         {
             "boot": host.this_process().boot,
-            "doubts": {k: [d.since, d.denied] for k, d in know.doubts.items()},
-            "unheard": know.unheard,
+            "doubts": {k: [n(k), d.since, d.denied] for k, d in know.doubts.items()},
+            "unheard": {key: [n(key), since] for key, since in know.unheard.items()},
             "refusals": {key: [r.tries, r.again] for key, r in know.refusals.items()},
             "stuck": know.stuck,
             "conflicts": sorted(know.conflicts),
-            "killing": {key: know.jobs[key].n for key in sorted(know.killing)},
+            "killing": {key: n(key) for key in sorted(know.killing)},
         }
     )
     if text != know.kept:
@@ -54,11 +58,16 @@ def recall(know: Know) -> None:
         know.conflicts = set(map(str, data.get("conflicts", ())))
         if not boot or data["boot"] != boot:
             return
-        doubts = {Key(k): Doubt(*doubt) for k, doubt in data["doubts"].items()}
+        doubts = {Key(k): (n, Doubt(*doubt)) for k, (n, *doubt) in data["doubts"].items()}
         refusals = {Key(k): Refusal(tries, Mono(at)) for k, (tries, at) in data["refusals"].items()}
-        unheard = {Key(k): Mono(since) for k, since in data["unheard"].items()}
+        unheard = {Key(k): (n, Mono(since)) for k, (n, since) in data["unheard"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return  # lost: it only delays
-    know.doubts = {key: doubt for key, doubt in doubts.items() if key in know.in_system}
-    know.unheard = {key: since for key, since in unheard.items() if key in know.in_system}
+    know.doubts = {k: doubt for k, (n, doubt) in doubts.items() if _alive(know, k, n)}
+    know.unheard = {k: since for k, (n, since) in unheard.items() if _alive(know, k, n)}
     know.refusals = {key: refusal for key, refusal in refusals.items() if key in know.jobs}
+
+
+def _alive(know: Know, key: Key, n: int) -> bool:
+    """Whether it is still attempt ``n``: the next one is not to inherit its doubts."""
+    return key in know.in_system and know.jobs[key].n == n
