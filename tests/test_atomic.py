@@ -48,8 +48,9 @@ def test_a_full_disk_leaves_the_old_file(
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(atomic, step, full)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="full") as caught:
         write_atomically(path, "new")
+    assert caught.value.filename == str(path), "a person is told which file"
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["quelist"]
 

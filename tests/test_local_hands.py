@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -209,3 +210,23 @@ def test_kills_beside_each_other_all_end_well(project: Path) -> None:
     assert sum("3 killed" in text for text in told) == 1, told
     assert status(run)["counts"] == {"killed": 3}
     agree(run)
+
+
+def test_a_kill_also_counts_what_was_submitted_after_it_was_asked_for(project: Path) -> None:
+    put(project / "init", "m/qsub.0", "sleep 200")
+    with daemon("--ldir", project, log=project.parent / "out") as process:
+        until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
+        run = only_run(project)
+        now = run / "qsub.now"
+        until(lambda: now.exists() and now.read_text(), what="a job in the batch system")
+        process.send_signal(signal.SIGSTOP)
+        now.rename(run / "kept")
+        now.touch()  # as it was drawn a cycle before
+        command = [sys.executable, "-m", "jobmon", "kill", "--run", str(run), "m"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as kill:
+            until(lambda: list((run / ".jobmon" / "requests").glob("*.json")), what="a request")
+            (run / "kept").replace(now)
+            time.sleep(1)  # long enough to be seen
+            process.send_signal(signal.SIGCONT)
+            said, _ = kill.communicate(timeout=60)
+        assert kill.returncode == 0 and "1 killed, 0 had ended by themselves, 0 left" in said

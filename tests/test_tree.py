@@ -254,6 +254,7 @@ def test_a_slice_takes_turns_and_the_hot_ones_always(
     monkeypatch.setattr(tree, "SLICE", 3)
     for i in range(10):
         run.put(f"m{i}/qsub.0")
+    long_ago(run)
     list(run.tree.everything())
     seen = set[str]()
     for _ in range(4):
@@ -262,6 +263,32 @@ def test_a_slice_takes_turns_and_the_hot_ones_always(
         assert 3 <= len(found) == len(set(found)) <= 4
         seen |= set(found)
     assert seen == {"", *(f"m{i}" for i in range(10))}
+
+
+def long_ago(run: Run) -> None:
+    """Let every folder's time of change be old enough to be trusted."""
+    for where, _, _ in os.walk(run.top):
+        os.utime(where, (1_700_000_000, 1_700_000_000))
+
+
+def test_a_name_that_comes_goes_or_is_replaced_shows_at_a_glance(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "SLICE", 0)
+    for i in range(4):
+        run.put(f"m{i}/qsub.0")
+    long_ago(run)
+    list(run.tree.everything())
+    assert not list(run.tree.slice([]))
+    run.put("m1/qsub.dependency.0")
+    (run.top / "m2/qsub.0").unlink()
+    run.put("m3/new")
+    (run.top / "m3/new").replace(run.top / "m3/qsub.0")
+    assert by_folder(run.tree.slice([])).keys() == {"m1", "m2", "m3"}
+    assert by_folder(run.tree.slice([])).keys() == {"m1", "m2", "m3"}, "more may come just now"
+    long_ago(run)
+    list(run.tree.slice([]))
+    assert not list(run.tree.slice([]))
 
 
 def test_a_new_folder_is_found_by_the_slice(run: Run) -> None:

@@ -95,9 +95,13 @@ def _without_twin(work: Opened, keys: Sequence[Key], error: TwinLost, say: Say) 
 def _watch(run: Path, keys: Sequence[Key], asked: str, say: Say) -> int:
     """Wait until the daemon has taken up the request and the jobs are gone."""
     request = owner.request_path(run, asked)
-    meant = _now(run) & set(keys)
+    meant: set[Key] = set()  # also what was submitted between the asking and the taking up
     until = time.monotonic() + LIMIT
-    while time.monotonic() < until and (request.exists() or _now(run) & set(keys)):
+    while time.monotonic() < until:
+        waits = request.exists()
+        meant |= (now := _now(run) & set(keys))
+        if not (waits or now):
+            break
         if given_up(run, asked, say):
             return 1
         time.sleep(0.3)

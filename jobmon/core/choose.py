@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -44,7 +44,7 @@ def choose(
     jobs: Mapping[Key, Job],
     standing: Callable[[Key], Standing],
     refusals: Mapping[Key, Refusal],
-    barred: Set[Key],
+    barred: Container[Key],
     room: int,
     now: Mono,
 ) -> list[Attempt]:

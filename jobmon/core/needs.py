@@ -8,7 +8,7 @@ means ready, a missing one (None here) means held. Paths may not leave the run f
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life, Need, Standing
@@ -69,25 +69,36 @@ def standing(needs: Needs, present: Set[str]) -> Standing:
 
 
 class Index:
-    """Which jobs ask for a file: a cycle touches what an event touches."""
+    """Which jobs ask for a file, folder by folder: a cycle touches what an event touches."""
 
     def __init__(self) -> None:
         self._needs: dict[Key, Needs] = {}
-        self._by_path: dict[str, set[Key]] = {}
+        # folder -> name -> who asks for it: mostly one, and a set for each would be large
+        self._asking: dict[str, dict[str, Key | set[Key]]] = {}
 
     def put(self, key: Key, needs: Needs) -> None:
         """Note that ``key`` now has these needs."""
         self.drop(key)
         self._needs[key] = needs
-        for need in needs or ():
-            self._by_path.setdefault(need.path, set()).add(key)
+        for folder, name in {posixpath.split(need.path) for need in needs or ()}:
+            names = self._asking.setdefault(folder, {})
+            before = names.setdefault(name, key)
+            if isinstance(before, set):
+                before.add(key)
+            elif before != key:
+                names[name] = {before, key}
 
     def drop(self, key: Key) -> None:
-        for path in {need.path for need in self._needs.pop(key, None) or ()}:  # x, not x: once
-            asking = self._by_path[path]
-            asking.discard(key)
-            if not asking:
-                del self._by_path[path]
+        needs = self._needs.pop(key, None) or ()
+        for folder, name in {posixpath.split(need.path) for need in needs}:  # x, not x: once
+            names = self._asking[folder]
+            asking = names[name]
+            if isinstance(asking, set):
+                asking.discard(key)
+            if not isinstance(asking, set) or not asking:
+                del names[name]
+                if not names:
+                    del self._asking[folder]
 
     def of(self, key: Key) -> Needs:
         return self._needs.get(key)
@@ -97,11 +108,26 @@ class Index:
 
     def asking(self, paths: Iterable[str]) -> set[Key]:
         """The jobs whose needs name any of ``paths``."""
-        return set().union(*(self._by_path.get(path, ()) for path in paths))
+        found: set[Key] = set()
+        for path in paths:
+            folder, name = posixpath.split(path)
+            who = self._asking.get(folder, {}).get(name, set())
+            found |= who if isinstance(who, set) else {who}
+        return found
 
-    def paths(self) -> Iterable[str]:
+    def paths(self) -> Iterator[str]:
         """Every file that some job asks for."""
-        return self._by_path.keys()
+        return (
+            posixpath.join(folder, name) for folder in self._asking for name in self.within(folder)
+        )
+
+    def folders(self) -> Iterable[str]:
+        """The folders that hold those files."""
+        return self._asking.keys()
+
+    def within(self, folder: str) -> Iterable[str]:
+        """The names of those files in one folder."""
+        return self._asking.get(folder, {}).keys()
 
 
 def in_vain(

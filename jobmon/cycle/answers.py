@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from jobmon.core.choose import TRIES, Refusal, refused
 from jobmon.core.model import (
@@ -12,6 +14,7 @@ from jobmon.core.model import (
     Cause,
     Differs,
     Event,
+    Key,
     Kind,
     Marked,
     Mono,
@@ -29,33 +32,68 @@ PAUSE = 20.0
 """Seconds before an attempt that reached nobody is followed by the next."""
 
 
-def take_answer(know: Know, attempt: Attempt, answer: Answer) -> None:
-    """Journal what became of an attempt. Raises JournalError."""
-    at, key, n = know.clock.wall(), attempt.key, attempt.n
+def take_answers(know: Know, answers: Mapping[Attempt, Answer]) -> None:
+    """Journal what became of attempts. Raises JournalError, with nothing changed."""
     now = know.clock.now()
+    refusals = {
+        attempt.key: refusal
+        for attempt, answer in answers.items()
+        if (refusal := _refusal(know, attempt.key, answer, now)) is not None
+    }
+    at = know.clock.wall()
+    know.record(
+        [
+            event
+            for attempt, answer in answers.items()
+            for event in _events(at, attempt, answer, refusals.get(attempt.key))
+        ]
+    )
+    know.refusals.update(refusals)
+    for attempt, answer in answers.items():
+        _after(know, attempt.key, answer, now)
+
+
+def _refusal(know: Know, key: Key, answer: Answer, now: Mono) -> Refusal | None:
+    """When to try again what was not submitted."""
+    before = know.refusals.get(key)
+    match answer:
+        case NotRun():
+            return Refusal(before.tries if before else 0, Mono(now + PAUSE))
+        case Refused():
+            return refused(before, now, know.settings.interval)  # 10 s by default
+    return None
+
+
+def _events(
+    at: datetime, attempt: Attempt, answer: Answer, refusal: Refusal | None
+) -> Iterator[Event]:
+    key, n = attempt.key, attempt.n
     match answer:
         case Accepted(jobid):
-            know.record([Event(at, Kind.STARTED, key, n, jobid)])
-            know.refusals.pop(key, None)
+            yield Event(at, Kind.STARTED, key, n, jobid)
         case Marked():
-            know.record([Event(at, Kind.FINISHED, key, n)])
+            yield Event(at, Kind.FINISHED, key, n)
         case Differs():
             why = "the script on the cluster is not the run folder's"
-            know.record([Event(at, Kind.UNSUBMITTED, key, n, notes={"reason": why})])
+            yield Event(at, Kind.UNSUBMITTED, key, n, notes={"reason": why})
         case NotRun(why):
-            know.record([Event(at, Kind.UNSUBMITTED, key, n, notes={"reason": why})])
-            tries = know.refusals[key].tries if key in know.refusals else 0
-            know.refusals[key] = Refusal(tries, Mono(now + PAUSE))
+            yield Event(at, Kind.UNSUBMITTED, key, n, notes={"reason": why})
+        case Refused(words):
+            notes = noted(Reason(Cause.REFUSED, f"refused: {words}"))
+            yield Event(at, Kind.UNSUBMITTED, key, n, notes=notes)
+            if refusal is not None and refusal.tries >= TRIES:
+                yield Event(at, Kind.FAILED, key, n, notes=notes)
+
+
+def _after(know: Know, key: Key, answer: Answer, now: Mono) -> None:
+    match answer:
+        case Accepted():
+            know.refusals.pop(key, None)
+        case NotRun(why):
             log.info("%s was not submitted: %s", key, why)
         case Refused(words):
-            pause = know.settings.interval  # 10 s by default
-            refusal = know.refusals[key] = refused(know.refusals.get(key), now, pause)
-            notes = noted(Reason(Cause.REFUSED, f"refused: {words}"))
-            events = [Event(at, Kind.UNSUBMITTED, key, n, notes=notes)]
-            if refusal.tries >= TRIES:
-                events.append(Event(at, Kind.FAILED, key, n, notes=notes))
-            know.record(events)
-            log.warning("%s was refused (try %d of %d): %s", key, refusal.tries, TRIES, words)
+            tries = know.refusals[key].tries
+            log.warning("%s was refused (try %d of %d): %s", key, tries, TRIES, words)
         case Unclear(words):
             know.unheard.setdefault(key, now)
             log.warning("%s: whether it was submitted is not known yet: %s", key, words)

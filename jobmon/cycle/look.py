@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
 
 from jobmon.cluster.base import ClusterError
 from jobmon.cluster.cluster import Cluster, Gone
@@ -25,14 +24,15 @@ from jobmon.core.model import (
     Unclear,
     Verdict,
 )
-from jobmon.cycle.answers import take_answer
-from jobmon.cycle.state import Know, job_folder
+from jobmon.cycle.answers import take_answers
+from jobmon.cycle.question import Question
+from jobmon.cycle.state import Know
 from jobmon.run import names
 
 log = logging.getLogger(__name__)
 
-SLICE = 2000
-"""How many files are asked for in a cycle beside those where something can have happened."""
+STATS = 2000
+"""How many changed files' counterparts a look asks about."""
 
 AT_ONCE = 50
 """How many jobs' fates are asked in one cycle."""
@@ -48,12 +48,12 @@ NAP = 120.0
 
 
 class Looker:
-    """Looks, and remembers whose turn it is of the files that are looked at in turn."""
+    """Looks, and takes in what that proves."""
 
     def __init__(self, know: Know, cluster: Cluster) -> None:
         self._know = know
         self._cluster = cluster
-        self._turn: Iterator[str] = iter(())
+        self._question = Question(know)
         self._asked: dict[Key, float] = {}  # when a job's fate was last asked for
         self._looked = know.clock.now()
 
@@ -62,13 +62,14 @@ class Looker:
         know = self._know
         self._wake()
         self._recover()
-        asked = set(self._wanted(whole))
+        asked = self._question.files(whole=whole)
         changed = [path for files in know.changed.values() for path in files]
         changed.sort(key=know.conflicts.__contains__)  # those that stand come last
-        seen = self._cluster.look(asked, changed[:SLICE])
+        seen = self._cluster.look(asked, changed[:STATS])
         self._looked = know.clock.now()
         flipped = (asked & know.present) ^ seen.files
-        know.present = (know.present - asked) | seen.files
+        know.present -= asked - seen.files
+        know.present |= seen.files
         know.renewed |= know.index.asking(flipped)
         self._settle(seen)
         leaving = (know.past | know.leaving).items()
@@ -93,25 +94,6 @@ class Looker:
             }
             know.unheard = dict.fromkeys(know.unheard, now)
 
-    def _wanted(self, whole: bool) -> Iterator[str]:
-        know = self._know
-        yield from (names.marker(key) for key in know.in_system | know.again)
-        if whole:
-            yield from self._everything()
-            return
-        hot = {job_folder(key) for key in know.in_system} | know.unpulled
-        yield from (p for p in know.index.paths() if p.rpartition("/")[0] in hot)
-        taken = list(islice(self._turn, SLICE))
-        if len(taken) < SLICE:
-            self._turn = iter(list(self._everything()))
-            taken += islice(self._turn, SLICE - len(taken))
-        yield from taken
-
-    def _everything(self) -> Iterator[str]:
-        know = self._know
-        yield from know.index.paths()
-        yield from (names.marker(k) for k, j in know.jobs.items() if j.life != Life.FINISHED)
-
     def _recover(self) -> None:
         know = self._know
         lost = [
@@ -128,7 +110,7 @@ class Looker:
             answer = answers.get(attempt, Unclear("no answer was recorded"))
             since = know.unheard.setdefault(attempt.key, now)
             if not isinstance(answer, Unclear):
-                take_answer(know, attempt, answer)
+                take_answers(know, {attempt: answer})
             elif know.jobs[attempt.key].life == Life.SUBMITTING and now - since >= UNHEARD:
                 event = Event(
                     know.clock.wall(), Kind.UNCLEAR, attempt.key, attempt.n,

@@ -127,9 +127,10 @@ class Loop:
         self._deleter.step(seen)
         settle_ready(know)
         push(know, self.cluster, seen)
-        submitted = submit(know, self.cluster) if not self.stop.is_set() else 0
+        if not self.stop.is_set():
+            submit(know, self.cluster)
         self._puller.step()
-        self._recorder.draw(seen, at_once=bool(submitted))
+        self._recorder.draw(seen)
         memory.keep(know)
 
     def _fail(self, error: Exception, *, whole: bool) -> None:
@@ -172,11 +173,8 @@ class Loop:
         barred = know.conflicted()
         room = know.settings.maxqsub > len(know.in_system)  # unclear jobs keep their places
         if any(know.jobs[key].life in moving for key in know.in_system) or any(
-            room
-            and know.jobs[key].life == Life.READY
-            and key not in barred
-            and know.standing(key) == Standing.CLEAR
-            for key in know.order
+            room and key not in barred and know.standing(key) == Standing.CLEAR
+            for key in know.ready_in_order()
         ):
             self._idle_since = None
             return True

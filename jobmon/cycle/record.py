@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from jobmon.core.model import Seen
+from jobmon.core.model import JobID, Key, Seen
 from jobmon.core.text import printable
 from jobmon.cycle.state import Know
 from jobmon.cycle.survey import reorder, take_order
@@ -15,8 +15,8 @@ from jobmon.run import names, views
 from jobmon.run.atomic import write_atomically
 from jobmon.run.synced import Stamp
 
-SHARE = 0.02
-"""The share of the time that may be spent on writing the quelist."""
+SHARE = 0.002
+"""The share of this machine's time that may be spent on drawing the quelist."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Recorder:
     """Draws quelist, qsub.now and qstat; remembers how long the quelist took."""
 
     know: Know
-    _drawn: int = -1
+    _listed: dict[Key, JobID | None] | None = None
     _not_before: float = 0.0
 
     def draw(self, seen: Seen | None = None, *, at_once: bool = False) -> None:
@@ -33,21 +33,24 @@ class Recorder:
             when = names.stamp(know.clock.wall())
             text = "\n".join(printable(line) for line in seen.listing.split("\n"))
             write_atomically(know.paths.qstat, f"# as seen at {when}\n{text}")
-        listed = know.listed()
-        now = [views.Now(key, listed[key]) for key in sorted(listed, key=names.order)]
-        text = views.print_now(now)
-        if not know.paths.now.exists() or know.paths.now.read_text("utf-8") != text:
-            write_atomically(know.paths.now, text)
+        self._draw_now()
         reorder(know)  # an edit of this very moment is not to be drawn over
-        events = sum(len(know.jobs[key].history) for key in know.order)
-        if know.drawn is not None and events == self._drawn and know.paths.quelist.exists():
+        if know.drawn is not None and not know.touched and know.paths.quelist.exists():
             return
         if at_once or know.clock.now() >= self._not_before:
-            began = time.perf_counter()
+            began = time.process_time()
             self._draw_quelist()
             know.save_present()
-            self._drawn = events
-            self._not_before = know.clock.now() + (time.perf_counter() - began) / SHARE
+            self._not_before = know.clock.now() + (time.process_time() - began) / SHARE
+
+    def _draw_now(self) -> None:
+        know = self.know
+        listed = know.listed()
+        if listed == self._listed and know.paths.now.exists():
+            return
+        now = [views.Now(key, listed[key]) for key in sorted(listed, key=names.order)]
+        write_atomically(know.paths.now, views.print_now(now))
+        self._listed = listed
 
     def _draw_quelist(self) -> None:
         """Replace the quelist; an edit that fell into the file while it was replaced counts too."""
@@ -55,7 +58,11 @@ class Recorder:
         path, before = know.paths.quelist, know.drawn
         with contextlib.ExitStack() as stack:
             old = stack.enter_context(path.open("rb")) if path.exists() else None
-            write_atomically(path, views.print_quelist(know.lines()))
+            for key in know.touched:
+                know.printed[key] = str(views.line_of(key, know.jobs[key].history))
+            lines = map(know.printed.__getitem__, know.order)
+            write_atomically(path, views.print_quelist(lines))
+            know.touched.clear()
             know.drawn = Stamp.of(path.stat())
             if old is None or before is None or Stamp.of(os.fstat(old.fileno())) == before:
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -46,7 +46,8 @@ class Know:
     tree: Tree
     clock: Clock
     jobs: dict[Key, Job] = field(default_factory=dict)
-    order: dict[Key, None] = field(default_factory=dict)  # the quelist's order
+    order: dict[Key, int] = field(default_factory=dict)  # the quelist's, each with its place
+    ready: dict[Key, None] = field(default_factory=dict)  # in that order, see ready_in_order
     index: needs.Index = field(default_factory=needs.Index)
     present: set[str] = field(default_factory=set)  # files that needs name, there when last seen
     # files here that are not as last synced, by folder
@@ -67,6 +68,9 @@ class Know:
     unpulled: set[str] = field(default_factory=set)  # job folders with a job newly ended
     complaints: dict[str, None] = field(default_factory=dict)  # said once each
     news: list[Event] = field(default_factory=list)  # events not yet told to the person
+    printed: dict[Key, str] = field(default_factory=dict)  # the quelist's lines as last drawn
+    touched: dict[Key, None] = field(default_factory=dict)  # whose line is to be drawn again
+    _mixed: bool = False  # a job is ready again, and stands behind what comes after it
 
     def record(self, events: Sequence[Event]) -> None:
         """Journal ``events``, flushed, and take them into what is known.
@@ -81,26 +85,34 @@ class Know:
         if ended:
             self.synced.owe(ended)  # before it is told: what it made must come home
         self.journal.append(events)
-        for event in events:
-            if views.lists(event):
-                self.order.setdefault(event.key)
+        self._list(events)
         self.news += events
         for key, job in after.items():
             self._take(key, job)
 
     def load(self, events: Iterable[Event]) -> None:
         """Take over what an opened journal holds. Raises BadFile."""
-        for event in events:
-            if views.lists(event):
-                self.order.setdefault(event.key)
+        self._list(events)
         for key, job in jobs_of(self.paths.journal, events).items():
             self._take(key, job)
         self.past, self.leaving = self.leaving, {}  # which of them are listed, a look tells
         self.unpulled = self.synced.owed()
         memory.recall(self)
 
+    def _list(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if views.lists(event):
+                self.order.setdefault(event.key, len(self.order))
+
     def _take(self, key: Key, job: Job) -> None:
         self.jobs[key] = job
+        self.touched[key] = None
+        if job.life == Life.READY and key not in self.ready:
+            last = next(reversed(self.ready), None)
+            self._mixed |= last is not None and self.order[last] > self.order[key]
+            self.ready[key] = None
+        elif job.life != Life.READY:
+            self.ready.pop(key, None)
         (self.again.add if job.ran and job.life in OPEN else self.again.discard)(key)
         if job.life not in OPEN and not job.in_system:
             self.index.drop(key)
@@ -130,26 +142,26 @@ class Know:
     def standing(self, key: Key) -> Standing:
         return needs.standing(self.index.of(key), self.present)
 
-    def blocked(self) -> dict[Key, str]:
-        """The blocked jobs with their reasons; reads the whole run, so not for every cycle."""
-        return needs.in_vain(self.jobs, self.index.of, self.present, names.marker_key)
+    def put_in_order(self, keys: Iterable[Key]) -> None:
+        """Take this order of the quelist for the one that holds."""
+        self.order = {key: place for place, key in enumerate(keys)}
+        self._mixed = True
 
-    def conflicted(self) -> set[Key]:
+    def ready_in_order(self) -> Iterable[Key]:
+        """The jobs that are ready, in the quelist's order."""
+        if self._mixed:
+            self.ready = dict.fromkeys(sorted(self.ready, key=self.order.__getitem__))
+            self._mixed = False
+        return self.ready
+
+    def conflicted(self) -> Container[Key]:
         """Jobs with a file, in their folder or below, that was changed on both sides."""
-        return self._at_or_above({path.rpartition("/")[0] for path in self.conflicts})
+        return _Under({path.rpartition("/")[0] for path in self.conflicts})
 
-    def unpushed(self) -> set[Key]:
-        """Jobs with a file, in their folder or below, that is still to be pushed."""
-        return self._at_or_above(self.changed.keys())
-
-    def _at_or_above(self, folders: Set[str]) -> set[Key]:
-        above = {""} if folders else set()
-        for folder in folders:
-            step = folder
-            while step and step not in above:
-                above.add(step)
-                step = step.rpartition("/")[0]
-        return {key for key in self.order if job_folder(key) in above} if above else set()
+    def unpushed(self) -> Container[Key]:
+        """Jobs with a file, in their folder or below, that is still to be pushed, or that was
+        changed on both sides."""
+        return _Under({path.rpartition("/")[0] for path in self.conflicts} | self.changed.keys())
 
     def listed(self) -> dict[Key, JobID | None]:
         """Every job of this run that is in the batch system, ended ones that linger included."""
@@ -173,5 +185,20 @@ class Know:
         )
 
 
+class _Under:
+    """The jobs in any of these folders, or in one above."""
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self._above: set[str] = set()
+        for folder in folders:
+            step = folder
+            while step not in self._above:
+                self._above.add(step)
+                step = step.rpartition("/")[0]
+
+    def __contains__(self, key: object) -> bool:
+        return str(key).rpartition("/")[0] in self._above
+
+
 def job_folder(key: Key) -> str:
-    return names.split(key)[0]
+    return key.rpartition("/")[0]

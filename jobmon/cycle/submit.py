@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.ledger import Order
 from jobmon.core.choose import choose, resolve
-from jobmon.core.model import Attempt, Differs, Event, Key, Kind, Seen, Stat, Unclear
-from jobmon.cycle.answers import take_answer
+from jobmon.core.model import Answer, Attempt, Differs, Event, Key, Kind, Seen, Stat, Unclear
+from jobmon.cycle.answers import take_answers
 from jobmon.cycle.state import Know, job_folder
+from jobmon.cycle.survey import read_folders
 from jobmon.run import names
 from jobmon.run.synced import Stamp
 
 log = logging.getLogger(__name__)
+
+MOMENT = 0.2
+"""Seconds in which answers of a submission are gathered before they are journalled."""
 
 
 def settle_ready(know: Know) -> None:
@@ -87,29 +91,68 @@ def submit(know: Know, cluster: Cluster) -> int:
     Raises ClusterError; what was not answered by then is recovered at the next look.
     """
     room = know.settings.maxqsub - len(know.in_system) - len(know.leaving)
-    barred = know.conflicted() | know.unpushed()
-    attempts = choose(
-        know.order, know.jobs, know.standing, know.refusals, barred, room, know.clock.now()
-    )
-    orders = [order for order in (_order(know, attempt) for attempt in attempts) if order]
+    chosen = _choose(know, room)
+    # What a person changed a moment ago must count, and no cycle reads all folders.
+    read_folders(know, {job_folder(attempt.key) for attempt in chosen})
+    still = set(_choose(know, room))
+    orders = [order for a in chosen if a in still and (order := _order(know, a)) is not None]
     if not orders:
         return 0
     at = know.clock.wall()
     know.record([Event(at, Kind.SUBMITTING, o.attempt.key, o.attempt.n) for o in orders])
-    waiting = {order.attempt for order in orders}
-    differing: list[Key] = []
-    try:
-        for attempt, answer in cluster.submit(orders):
-            waiting.discard(attempt)
-            take_answer(know, attempt, answer or Unclear("somebody else has the claim"))
-            if isinstance(answer, Differs):
-                differing.append(attempt.key)
-    finally:
-        for attempt in waiting:
-            know.unheard.setdefault(attempt.key, know.clock.now())
+    differing = _hear(know, orders, cluster.submit(orders))
     if differing:
         _restore(know, cluster, differing)
     return len(orders)
+
+
+def _hear(
+    know: Know, orders: Sequence[Order], answers: Iterable[tuple[Attempt, Answer | None]]
+) -> list[Key]:
+    """Journal answers as they come, all of a moment by one write; whose script was not ours.
+
+    What is lost of a moment is recovered like any answer that was not heard.
+    """
+    waiting = {order.attempt: None for order in orders}
+    differing: list[Key] = []
+    group: dict[Attempt, Answer] = {}
+    since = know.clock.now()
+    try:
+        for attempt, answer in answers:
+            group[attempt] = answer or Unclear("somebody else has the claim")
+            if know.clock.now() - since >= MOMENT:
+                done, group = group, {}
+                differing += _take(know, done, waiting)
+                since = know.clock.now()
+    finally:
+        try:
+            differing += _take(know, group, waiting)
+        finally:
+            for attempt in waiting:
+                know.unheard.setdefault(attempt.key, know.clock.now())
+    return differing
+
+
+def _take(
+    know: Know, answers: Mapping[Attempt, Answer], waiting: dict[Attempt, None]
+) -> Iterator[Key]:
+    take_answers(know, answers)
+    for attempt, answer in answers.items():
+        waiting.pop(attempt, None)
+        if isinstance(answer, Differs):
+            yield attempt.key
+
+
+def _choose(know: Know, room: int) -> list[Attempt]:
+    return choose(
+        know.ready_in_order(),
+        know.jobs,
+        know.standing,
+        know.refusals,
+        know.unpushed(),
+        room,
+        know.clock.now(),
+    )
 
 
 def _restore(know: Know, cluster: Cluster, differing: Sequence[Key]) -> None:

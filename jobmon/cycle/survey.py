@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from jobmon.core.life import IN_SYSTEM, OPEN, Job
 from jobmon.core.model import Key
-from jobmon.cycle.state import Know, job_folder
+from jobmon.cycle.state import Know
 from jobmon.run import names, views
 from jobmon.run.atomic import unused, write_atomically
 from jobmon.run.synced import Stamp
@@ -18,8 +18,7 @@ log = logging.getLogger(__name__)
 
 def survey(know: Know, *, whole: bool = False) -> None:
     """Read the folders where something can have changed (or all) and take note."""
-    hot = {job_folder(key) for key in know.in_system} | know.unpulled
-    for found in know.tree.everything() if whole else know.tree.slice(hot):
+    for found in know.tree.everything() if whole else know.tree.slice(know.unpulled):
         take(know, found)
     reorder(know)
 
@@ -80,7 +79,7 @@ def take_order(know: Know, text: str) -> None:
     """Take the order of submission from a quelist; any other edit is kept aside, and named."""
     order = views.reorder(know.lines(), text)
     if order is not None:
-        know.order = dict.fromkeys(order)
+        know.put_in_order(order)
         return
     when = f"{know.clock.wall():%Y%m%d_%H%M%S}"
     aside = unused(know.paths.quelist.with_name(f"quelist.rejected.{when}"))

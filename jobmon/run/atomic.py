@@ -68,7 +68,9 @@ def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
         finally:
             os.close(fd)
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # what writes to a descriptor does not know it
         raise
     flush_folder(path.parent)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,9 +19,15 @@ from jobmon.core.model import JobID, Key
 ID = re.compile(r"[A-Za-z0-9_-]+")
 RESERVED = frozenset({"dependency", "finished", "now", "log"})
 
-_SCRIPT = "qsub."
-_DEPENDENCY = "qsub.dependency."
-_MARKER = "qsub.finished."
+
+class Part(StrEnum):
+    """The files that a job is made of, as their names begin."""
+
+    SCRIPT = "qsub."
+    DEPENDENCY = "qsub.dependency."
+    MARKER = "qsub.finished."
+
+
 _HEX = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _ASTRAY = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\0")  # a step that is empty, "." or ".."
 _NUMBER = re.compile(r"([0-9]+)")
@@ -105,36 +112,44 @@ def is_id(text: str) -> bool:
     return ID.fullmatch(text) is not None and text not in RESERVED
 
 
+def part(name: str) -> Part | None:
+    """Which part of a job a file is, by its name; None for any other file."""
+    return _read(name)[0]
+
+
 def script_id(name: str) -> str | None:
     """The id of a script by its file name: ``qsub.0`` -> ``0``; None for any other file."""
-    return _id_behind(_SCRIPT, name)
+    what, job_id = _read(name)
+    return job_id if what is Part.SCRIPT else None
 
 
 def dependency_id(name: str) -> str | None:
     """The id of a dependency file by its file name: ``qsub.dependency.0`` -> ``0``, else None."""
-    return _id_behind(_DEPENDENCY, name)
+    what, job_id = _read(name)
+    return job_id if what is Part.DEPENDENCY else None
 
 
 def marker_id(name: str) -> str | None:
     """The id of a marker by its file name: ``qsub.finished.0`` -> ``0``, else None."""
-    return _id_behind(_MARKER, name)
+    what, job_id = _read(name)
+    return job_id if what is Part.MARKER else None
 
 
 def script_name(job_id: str) -> str:
-    return _SCRIPT + job_id
+    return Part.SCRIPT + job_id
 
 
 def dependency_name(job_id: str) -> str:
-    return _DEPENDENCY + job_id
+    return Part.DEPENDENCY + job_id
 
 
 def marker_name(job_id: str) -> str:
-    return _MARKER + job_id
+    return Part.MARKER + job_id
 
 
 def key(folder: str, job_id: str) -> Key:
     """The key of a job; ``folder`` is relative to the run folder, ``""`` the run folder itself."""
-    return Key(_in(folder, script_name(job_id)))
+    return Key(path(folder, script_name(job_id)))
 
 
 def split(of: Key) -> tuple[str, str]:
@@ -149,13 +164,13 @@ def split(of: Key) -> tuple[str, str]:
 def marker(of: Key) -> str:
     """The path of a job's marker, relative to the run folder."""
     folder, job_id = split(of)
-    return _in(folder, marker_name(job_id))
+    return path(folder, marker_name(job_id))
 
 
 def dependency(of: Key) -> str:
     """The path of a job's dependency file, relative to the run folder."""
     folder, job_id = split(of)
-    return _in(folder, dependency_name(job_id))
+    return path(folder, dependency_name(job_id))
 
 
 def marker_key(path: str) -> Key | None:
@@ -189,17 +204,23 @@ def natural(text: str) -> tuple[tuple[object, ...], str]:
     return tuple(parts), text
 
 
+@lru_cache(maxsize=4096)  # of those in the batch system, which are sorted again and again
 def order(of: Key) -> tuple[object, ...]:
     """Sorts keys folder by folder, each as people count."""
     return tuple(natural(part) for part in of.split("/"))
 
 
-def _id_behind(prefix: str, name: str) -> str | None:
-    rest = name.removeprefix(prefix)
-    return rest if rest != name and is_id(rest) else None
+@lru_cache(maxsize=4096)  # folders are many, the names in them few
+def _read(name: str) -> tuple[Part | None, str]:
+    for what in (Part.MARKER, Part.DEPENDENCY, Part.SCRIPT):
+        rest = name.removeprefix(what)
+        if rest != name and is_id(rest):
+            return what, rest
+    return None, ""
 
 
-def _in(folder: str, name: str) -> str:
+def path(folder: str, name: str) -> str:
+    """The path of a file, relative to the run folder as ``folder`` is."""
     return f"{folder}/{name}" if folder else name
 
 

@@ -1,16 +1,18 @@
 """The survey: what stands in the run folder, and what a person changed there.
 
 A folder is read as a whole or not at all. Which folders are read in a cycle is bounded, so
-that a cycle's cost does not grow with the tree: those that something happened in, and a slice
-of all the others, in turn.
+that a cycle's cost does not grow with the tree: those that something happened in, those whose own
+time says that a name in them came, went or was replaced, and a slice of all the others, in turn.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from jobmon.core.model import Key
@@ -37,8 +39,15 @@ OURS = (
 LARGEST = 1024 * 1024
 """Bytes a dependency file may have: over there each of its lines is looked at one by one."""
 
-SLICE = 1000
+GLANCES = 1500
+"""At how many folders' own times a cycle looks."""
+
+SLICE = 100
 """How many folders of the tree are read in a cycle in which nothing happened in them."""
+
+TICK_NS = 2 * 10**9
+"""Nanoseconds for which a folder's time of change may hide a later change: some file systems
+count in seconds."""
 
 
 @dataclass(slots=True)
@@ -63,9 +72,12 @@ class Tree:
 
     def __init__(self, run: Path, synced: Synced) -> None:
         self._run = run
+        self._top = f"{run}/"
         self._synced = synced
         self._folders: dict[str, None] = {"": None}
         self._turn: Iterator[str] = iter(())
+        self._glances: Iterator[str] = iter(())
+        self._times: dict[str, int] = {}  # a folder's own time of change when it was read
         self._parsed: dict[str, tuple[Stamp, Needs, str]] = {}
 
     def everything(self) -> Iterator[Found]:
@@ -77,19 +89,40 @@ class Tree:
             yield found
 
     def slice(self, also: Iterable[str]) -> Iterator[Found]:
-        """The folders in ``also``, and the next SLICE of the others in turn."""
+        """The folders in ``also``, those at which a glance shows a change, and the next SLICE of
+        the others in turn."""
         chosen = dict.fromkeys(also)
-        for _ in range(min(SLICE, len(self._folders))):
-            folder = next(self._turn, None)
-            if folder is None:
-                self._turn = iter(list(self._folders))
-                folder = next(self._turn)
-            chosen[folder] = None
+        self._turn, others = self._next(self._turn, SLICE)
+        self._glances, glanced = self._next(self._glances, GLANCES)
+        chosen.update(dict.fromkeys(others))
+        chosen.update(dict.fromkeys(filter(self._stirred, glanced)))
         todo = list(chosen)
         for folder in todo:  # grows by the folders that are new
             found = self.read(folder)
             todo += [name for name in found.subfolders if name not in self._folders]
             yield found
+
+    def _next(self, turn: Iterator[str], most: int) -> tuple[Iterator[str], list[str]]:
+        """The next of all folders, and the turn after them: none twice, ``most`` at most."""
+        taken = list(islice(turn, most))
+        if len(taken) < most:
+            turn = iter(list(self._folders))
+            taken += islice(turn, min(most, len(self._folders)) - len(taken))
+        return turn, taken
+
+    def _stirred(self, folder: str) -> bool:
+        """Whether a name in the folder came, went or was replaced since the folder was read."""
+        try:
+            return _changed(self._top + folder) != self._times.get(folder)
+        except OSError:
+            return True
+
+    def _note_time(self, folder: str) -> None:
+        """Note the folder's time before it is read, unless more may happen at that very time."""
+        self._times.pop(folder, None)
+        changed = _changed(self._top + folder)
+        if time.time_ns() - changed > TICK_NS:
+            self._times[folder] = changed
 
     def read(self, folder: str) -> Found:
         """One folder as it stands now; one that is gone, or cannot be read, is empty."""
@@ -97,7 +130,8 @@ class Tree:
         stamps: dict[str, Stamp] = {}
         self._folders.setdefault(folder)
         try:
-            with os.scandir(self._run / folder) as entries:
+            self._note_time(folder)
+            with os.scandir(self._top + folder) as entries:
                 for entry in entries:
                     self._take(entry, found, stamps)
         except (FileNotFoundError, NotADirectoryError):
@@ -109,17 +143,20 @@ class Tree:
         found.subfolders.sort()
         before = self._synced.of(folder)
         for name, stamp in stamps.items():
-            path = _join(folder, name)
-            if names.script_id(name) is not None:
+            part = names.part(name)
+            if part == names.Part.MARKER:
+                continue
+            path = names.path(folder, name)
+            if part == names.Part.SCRIPT:
                 key = Key(path)
                 found.needs[key] = self._needs(folder, key, stamps, found)
-            if names.script_id(name) is not None or names.dependency_id(name) is not None:
+            if part is not None:
                 found.kept.add(path)
-            if stamp != before.get(name) and names.marker_id(name) is None:
+            if stamp != before.get(name):
                 found.changed[path] = stamp
         for name in before.keys() - stamps.keys():
-            if names.script_id(name) is not None or names.dependency_id(name) is not None:
-                found.kept.add(_join(folder, name))
+            if names.part(name) in (names.Part.SCRIPT, names.Part.DEPENDENCY):
+                found.kept.add(names.path(folder, name))
         return found
 
     def files(self, folder: str) -> Iterator[str]:
@@ -132,18 +169,18 @@ class Tree:
             for name in files:
                 ours = not inside and is_ours(name)
                 if not ours and "\n" not in name and names.marker_id(name) is None:
-                    yield _join(inside, name)
+                    yield names.path(inside, name)
 
     def _take(self, entry: os.DirEntry[str], found: Found, stamps: dict[str, Stamp]) -> None:
         if not found.folder and is_ours(entry.name):
             return
         if "\n" in entry.name:
             found.complaints.append(
-                f"{_join(found.folder, entry.name)!a} has a newline in its name and is passed "
+                f"{names.path(found.folder, entry.name)!a} has a newline in its name and is passed "
                 "over; rename it"
             )
         elif entry.is_dir(follow_symlinks=False):
-            found.subfolders.append(_join(found.folder, entry.name))
+            found.subfolders.append(names.path(found.folder, entry.name))
             if names.dependency_id(entry.name) is not None:
                 found.complaints.append(_no_plain_file(self._run / found.folder / entry.name))
         else:
@@ -171,6 +208,10 @@ class Tree:
         if known[2]:
             found.complaints.append(known[2])
         return known[1]
+
+
+def _changed(folder: str) -> int:
+    return os.stat(folder).st_mtime_ns  # noqa: PTH116 (a Path for each costs more than the look)
 
 
 def read_needs(path: Path, folder: str) -> tuple[Needs, str]:
@@ -213,7 +254,3 @@ def is_ours(name: str) -> bool:
 
 def _no_plain_file(path: Path) -> str:
     return f"{path} is no plain file, nor a link to one; its job is held until you mend it"
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

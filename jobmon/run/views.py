@@ -90,7 +90,7 @@ def lines_of(events: Iterable[Event]) -> list[Line]:
 # --- quelist -------------------------------------------------------------------------------
 
 
-def print_quelist(lines: Iterable[Line]) -> str:
+def print_quelist(lines: Iterable[Line | str]) -> str:
     return "".join(f"{line}\n" for line in (HEADER, *lines))
 
 
