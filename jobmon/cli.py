@@ -108,11 +108,11 @@ def status(run: Path, as_json: bool) -> None:
     from jobmon.show import status as shown  # noqa: PLC0415
     from jobmon.show.read import view  # noqa: PLC0415
 
-    seen = view(run_meant(run))
+    meant = run_meant(run)
     if as_json:
-        click.echo(shown.as_json(seen))
+        click.echo(shown.as_json(view(meant)))
     else:
-        shown.as_table(seen, notices.answer)
+        shown.as_table(meant, notices.answer)
 
 
 @cli.command()

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from conformance_lab import RUN_ID, TWIN, Call, Fake, History, Tree
 
-from jobmon.cluster.ledger import Order, block, record_name
+from jobmon.cluster.base import Step
+from jobmon.cluster.ledger import Order, record_name, steps
 from jobmon.core.model import Attempt, Key, Need
 
 SCRIPT = b"#!/bin/sh\ntrue \xff\n"
 WEIRD = "-a 'b\" $HOME `x` éÁ日;*\\ %s\t\x01\x7f\udc81\udcff"
+Asked = tuple[Order, Sequence[str]]
 ACCEPTS = {"qsub": Fake(b"node07 says hello\n\naccepted 7\n\n")}
 
 
@@ -32,13 +34,11 @@ def attempt(
     again: bool = False,
     text: bytes = SCRIPT,
     command: tuple[str, ...] = ("qsub",),
-) -> bytes:
-    """The lines that ask for an attempt."""
+) -> Asked:
+    """An attempt that is asked for."""
     folder, _, script = key.rpartition("/")
     marker = script.replace("qsub.", "qsub.finished.")
-    return block(
-        Order(Attempt(Key(key), n), folder, script, text, marker, tuple(needs), again), command
-    )
+    return (Order(Attempt(Key(key), n), folder, script, text, marker, tuple(needs), again), command)
 
 
 def wants(*paths: str) -> list[Need]:
@@ -50,20 +50,22 @@ def name_of(key: str = "m/qsub.0", n: int = 1) -> str:
     return f".jobmon/record/{record_name(Attempt(Key(key), n))}"
 
 
-def submit(*blocks: bytes, seconds: int = 60) -> Call:
-    return Call("submit", ("{twin}", RUN_ID, str(seconds), "60"), b"".join(blocks))
+def submit(*asked: Asked) -> Call:
+    """The clock is ``date``, which a history can set."""
+    return Call("submit", ("{twin}", RUN_ID, "60", "60", "no file"), tuple(steps(asked)))
 
 
-def recover(*lines: str) -> Call:
-    return Call("recover", ("{twin}", RUN_ID), _stdin(lines))
+def recover(*asked: Step | str) -> Call:
+    return Call("recover", ("{twin}", RUN_ID), _steps(asked))
 
 
-def claim(key: str = "m/qsub.0", n: int = 1) -> tuple[str, str]:
-    return f"k {key}", f"r {record_name(Attempt(Key(key), n))}"
+def claim(key: str = "m/qsub.0", n: int = 1) -> Step:
+    return ["r", record_name(Attempt(Key(key), n)), key]
 
 
-def ask(*lines: str, twin: str = "{twin}") -> Call:
-    return Call("ask", (twin, RUN_ID, "60"), _stdin(lines))
+def ask(*asked: Step | str, twin: str = "{twin}") -> Call:
+    """A step may be written as one string, where its words have no spaces."""
+    return Call("ask", (twin, RUN_ID, "60"), _steps(asked))
 
 
 def make(mode: str, place: str = "{twin}") -> Call:
@@ -74,8 +76,8 @@ def probe(which: str) -> Call:
     return Call("probe", (which,))
 
 
-def _stdin(lines: tuple[str, ...]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+def _steps(asked: tuple[Step | str, ...]) -> tuple[Step, ...]:
+    return tuple(step.split(" ") if isinstance(step, str) else step for step in asked)
 
 
 JOB: Tree = {"m/qsub.0": SCRIPT}
@@ -86,7 +88,7 @@ MARKED: Tree = {**JOB, "m/qsub.finished.0": b""}
 SUBMITTED = (
     {
         "accepted, then lost": History(
-            [submit(attempt()), submit(attempt(), attempt(n=2)), recover(*claim(), "q")],
+            [submit(attempt()), submit(attempt(), attempt(n=2)), recover(claim(), "q")],
             tree(JOB),
             ACCEPTS,
         ),
@@ -119,10 +121,8 @@ SUBMITTED = (
         "it says blanks": History([submit(attempt())], tree(JOB), {"qsub": Fake(b" \n \t\r\n\n")}),
         "it says empty lines": History([submit(attempt())], tree(JOB), {"qsub": Fake(b"\n\n\n")}),
         "it says much": History(
-            [submit(attempt()), recover(*claim())], tree(JOB), {"qsub": Fake(b"%n\\0 -e\n" * 5000)}
+            [submit(attempt()), recover(claim())], tree(JOB), {"qsub": Fake(b"%n\\0 -e\n" * 5000)}
         ),
-        "not limited": History([submit(attempt())], tree(JOB), ACCEPTS, limited="not"),
-        "limited": History([submit(attempt())], tree(JOB), ACCEPTS, limited="logged"),
         "it makes the next one's file": History(
             [
                 submit(
@@ -180,20 +180,10 @@ SUBMITTED = (
             [
                 submit(attempt(), attempt(n=2)),
                 submit(attempt()),
-                recover(*claim(), *claim(n=2), "q"),
+                recover(claim(), claim(n=2), "q"),
             ],
             tree(JOB),
             {"qsub": Fake(b"accepted 1", dies=True)},
-        ),
-        "half a block, and lines that mean nothing": History(
-            [
-                submit(attempt()[:-1]),
-                submit(attempt()[:-3], b"\ng \nx\n\n n a\nz\nno\ngg\nq\n"),
-                submit(b"zz\na ignored\nn no\n", attempt()),
-                submit(attempt().replace(b"g\n", b"a \na\ng\n")),
-            ],
-            tree(JOB),
-            ACCEPTS,
         ),
     }
     | {
@@ -218,13 +208,13 @@ SUBMITTED = (
 
 RECOVERED = {
     "won, for ever": History(
-        [recover(*claim(), "q"), submit(attempt()), recover(*claim(), *claim(n=2))],
+        [recover(claim(), "q"), submit(attempt()), recover(claim(), claim(n=2))],
         tree(JOB),
         ACCEPTS,
     ),
-    "won for a weird key": History([recover(*claim(f"{WEIRD}/qsub.0"), "q")], tree()),
+    "won for a weird key": History([recover(claim(f"{WEIRD}/qsub.0"), "q")], tree()),
     "a torn record": History(
-        [recover(*claim(), *claim("a/qsub.1"), *claim("a/qsub.1", 2), *claim("a/qsub.1", 3), "q")],
+        [recover(claim(), claim("a/qsub.1"), claim("a/qsub.1", 2), claim("a/qsub.1", 3), "q")],
         tree(
             {
                 name_of(): b"key m/qsub.0\n",
@@ -235,7 +225,7 @@ RECOVERED = {
         ),
     ),
     "every record": History(
-        [recover("l", "q"), recover("q q", "l "), recover("l", "l")],
+        [recover("l", "q"), recover("q", "l"), recover("l", "l")],
         tree(
             {
                 f".jobmon/record/{name}": name.encode("utf-8", "surrogateescape")
@@ -257,17 +247,16 @@ RECOVERED = {
         ),
     ),
     "no records": History([recover("l", "q")], tree()),
-    "no record folder": History([recover("l", *claim(), "q")], tree(record=b"file")),
-    "a full disk": History([recover(*claim(), *claim(), "q")], tree(), full=True),
-    "no key": History([recover("r abc", "q")], tree()),
+    "no record folder": History([recover("l", claim(), "q")], tree(record=b"file")),
+    "a full disk": History([recover(claim(), claim(), "q")], tree(), full=True),
 }
 
 ASKED = {
     "commands with both outputs": History(
         [
-            ask("a say", *(f"a {word}" for word in ["", " x ", "-n", WEIRD, "*", "$HOME"]), "x"),
-            ask("a say", "x", "f made", "d m", "f made", "f m", "a quiet", "x", "q"),
-            ask("a say", "x", "a quiet", "x", "q", twin=""),
+            ask(["x", "say", "", " x ", "-n", WEIRD, "*", "$HOME"]),
+            ask("x say", "d . made", "d m made m", "x quiet", "x say", "q"),
+            ask("x say", "x quiet", "q", twin=""),
         ],
         tree(JOB),
         {
@@ -276,24 +265,34 @@ ASKED = {
         },
     ),
     "output like the frame's": History(
-        [ask("a say", "x", "q")], tree(), {"say": Fake(b"said\njm END\nwhole\n", b"x\njm said\ny")}
+        [ask("x say", "q")], tree(), {"say": Fake(b"said\njm END\nwhole\n", b"x\njm said\ny")}
     ),
-    "limits": History([ask("a say", "x", "q")], tree(), {"say": Fake()}, limited="logged"),
-    "much": History([ask("a say", "x", "q")], tree(), {"say": Fake(b"%n\\0 -e\n" * 20000)}),
+    "limits": History([ask("x say", "q")], tree(), {"say": Fake()}, limited="logged"),
+    "much": History([ask("x say", "q")], tree(), {"say": Fake(b"%n\\0 -e\n" * 20000)}),
     "files, sizes and times": History(
         [
             ask(
-                *["f m", "f nothing", "d m", "f qsub.0", "f ..", "f n", f"d {WEIRD}", f"f {WEIRD}"],
-                *["d .", f"f {WEIRD}", "d no", "f no", "d m/deep", "f x", "d m", "f deep/x", "f "],
-                *["s m/qsub.0", "s no", "s m/no", f"s {WEIRD}/{WEIRD}", "s m/deep/x", "q"],
+                *["d . m nothing", "d m qsub.0 .. n", ["d", WEIRD, WEIRD], ["d", ".", WEIRD]],
+                *[
+                    "d no no",
+                    "d m/deep x",
+                    ["d", "m", "deep/x", ""],
+                    "d .",
+                    ["d", "m", "a b", "-n"],
+                ],
+                *["s ./m/qsub.0 ./no ./m/no", ["s", f"./{WEIRD}/{WEIRD}", "./m/deep/x"], "q"],
             )
         ],
         tree({**JOB, "m/deep/x": b"12345", f"{WEIRD}/{WEIRD}": b""}),
     ),
+    "many files": History(
+        [ask(["d", "m", *["qsub.0", "no"] * 300], ["d", "m", *["qsub.0"] * 9], "d m qsub.0", "q")],
+        tree(JOB),
+    ),
     "last lines": History(
         [
-            ask("e .e1", "d m", "e .e1", "e .none", "d no", "e .e1", f"d {WEIRD}", "e .e1", "e *"),
-            ask("d m", "e ", "e *", "e [ab].e1", "q"),
+            ask("e . .e1", "e m .e1 .none", "e no .e1", ["e", WEIRD, ".e1"]),
+            ask(["e", "m", "", "*"], "e m [ab].e1", "q"),
         ],
         tree(
             {
@@ -312,14 +311,7 @@ ASKED = {
             }
         ),
     ),
-    "lines that mean nothing": History(
-        [ask("", "z", "xx", "x x", "qq", "q ", "a", "f", "af m", "d", "f m", "  "), ask()],
-        tree(JOB),
-    ),
-    "a last line without its end": History(
-        [Call("ask", ("{twin}", RUN_ID, "9"), b"f m\nq")], tree()
-    ),
-    "the twin is not asked": History([ask("q", "f x", twin="")], {"x": b""}),
+    "the twin is not asked": History([ask("q", "d . x", twin="")], {"x": b""}),
 }
 
 STRANGE: Mapping[str, Tree] = {
@@ -335,9 +327,9 @@ STRANGE: Mapping[str, Tree] = {
 ENTERED = {
     f"{proc}, a twin {state}": History([one], STRANGE[state], ACCEPTS)
     for proc, one, states in [
-        ("ask", ask("a qsub", "x", "q"), list(STRANGE)),
+        ("ask", ask("x qsub", "q"), list(STRANGE)),
         ("submit", submit(attempt()), list(STRANGE)[:4]),
-        ("recover", recover(*claim(), "q"), list(STRANGE)[:4]),
+        ("recover", recover(claim(), "q"), list(STRANGE)[:4]),
     ]
     for state in states
 }

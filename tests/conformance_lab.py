@@ -21,7 +21,7 @@ from pathlib import Path
 from simulation.disk import Disk
 from simulation.twins import TWINS, Command
 
-from jobmon.cluster.base import LookFailed, Spent, call
+from jobmon.cluster.base import LookFailed, Spent, Step, call
 from jobmon.cluster.links import child
 
 RUN_ID = "r-1"
@@ -65,7 +65,7 @@ class Call:
 
     proc: str
     args: tuple[str, ...]
-    stdin: bytes = b""
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class _Link:
             self.heard += data
             yield data
 
-    def rsync_shell(self) -> None:
+    def rsync_shell(self, mark: str = "") -> None:
         return None
 
     def spent(self) -> Spent:
@@ -155,7 +155,7 @@ def by_shell(history: History, top: Path, shell: Sequence[str]) -> Outcome:
     for one in history.calls:
         args = [arg.format(twin=f"{top}/home/{TWIN}") for arg in one.args]
         with suppress(LookFailed):  # its answer has no end; then the twins' has none either
-            list(call(link, one.proc, args, [one.stdin], limit=30))
+            list(call(link, one.proc, args, one.steps, limit=30))
         found = re.search(rb"main (jm[0-9a-f]{16})", link.sent)
         assert found is not None
         _, begun, said = link.heard.partition(b"\n%s BEGIN\n" % found[1])
@@ -285,7 +285,7 @@ def by_twins(history: History, top: Path) -> Outcome:
         args = ["jmT", *(arg.format(twin=f"{home}/{TWIN}") for arg in one.args)]
         said = b""
         try:
-            for piece in TWINS[one.proc](node, args, one.stdin):
+            for piece in TWINS[one.proc](node, args, one.steps):
                 said += piece or b""
             said += b"\njmT END\n"
         except _Died:

@@ -18,6 +18,7 @@ from jobmon import notices
 from jobmon.act import make, start
 from jobmon.act.opened import opened, settings_of
 from jobmon.act.place import Place
+from jobmon.cluster.base import Spent
 from jobmon.cluster.cluster import Cluster, Gone
 from jobmon.cluster.copying import Copy
 from jobmon.cluster.ledger import GIVEN_UP, Entry, Order
@@ -110,6 +111,9 @@ class Farm:
     def __post_init__(self) -> None:
         self.link = LocalLink()
         self.transfer = Copy(self.run, self.twin, OURS)  # a new one for each session
+
+    def spent(self) -> Spent:
+        return self.link.spent()
 
     def turn(self) -> None:
         for jobid, job in list(self.queue.items()):

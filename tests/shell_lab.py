@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import LookFailed, Spent, call, frame
+from jobmon.cluster.base import SHORT, LookFailed, Spent, Step, call, frame
 from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.ledger import Order
 from jobmon.cluster.links import child
@@ -109,7 +109,7 @@ class ShellLink:
 
     def command(self, command: str) -> list[str]:
         """What runs ``command`` over there."""
-        assert "exec /bin/sh -c" in command
+        assert command.startswith("exec /bin/sh")
         return ["env", self._env, "/bin/sh", "-c", command.replace("/bin/sh", self._shell, 1)]
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
@@ -123,7 +123,7 @@ class ShellLink:
             left = left - len(data) if left is not None else None
             yield data
 
-    def rsync_shell(self) -> None:
+    def rsync_shell(self, mark: str = "") -> None:
         return None
 
     def spent(self) -> Spent:
@@ -233,22 +233,31 @@ class Lab:
     def submit(self, *orders: Order) -> dict[Attempt, Answer | None]:
         return dict(self.cluster.submit(orders))
 
-    def submit_input(self, *orders: Order, seconds: int = 60) -> tuple[bytes, bytes]:
-        """Program and data of a submission, as they go over the wire."""
-        args = [str(self.twin), RUN_ID, str(seconds), "60"]
-        blocks = [
-            ledger.block(order, self.batch.submit_command("", ledger.token(RUN_ID, order.attempt)))
-            for order in orders
-        ]
-        return frame("submit", args, "jmTOKEN"), b"".join(blocks)
+    def steps(self, *orders: Order) -> list[Step]:
+        """What a submission asks for."""
+        return list(
+            ledger.steps(
+                [
+                    (order, self.batch.submit_command("", ledger.token(RUN_ID, order.attempt)))
+                    for order in orders
+                ]
+            )
+        )
 
-    def argv(self, program: bytes) -> list[str]:
-        """What a link runs for a program of this size."""
-        count = f"dd bs=1 count={len(program)} 2>/dev/null"
-        return self.link.command(f"exec /bin/sh -c 'eval \"$({count})\"'")
+    def args(self, seconds: int = 60, limit: int = 60) -> list[str]:
+        """The arguments of a submission."""
+        return [str(self.twin), RUN_ID, str(seconds), str(limit), ledger.CLOCK]
 
-    def ask(self, proc: str, *args: str, stdin: Sequence[bytes] = ()) -> list[bytes]:
-        return list(call(self.link, proc, args, stdin, limit=30))
+    def wire(self, *orders: Order) -> bytes:
+        """A submission as it goes over the wire."""
+        return frame("submit", self.args(), "jmTOKEN", self.steps(*orders))
+
+    def argv(self, command: str = SHORT) -> list[str]:
+        """What a link runs."""
+        return self.link.command(command)
+
+    def ask(self, proc: str, *args: str, steps: Sequence[Step] = ()) -> list[bytes]:
+        return list(call(self.link, proc, args, steps, limit=30))
 
     def calls(self) -> list[str]:
         """The tokens that the submit command was called with, in order."""

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,9 @@ from shell_lab import QSUB, RUN_ID, SHELLS, Lab
 
 from jobmon.cluster import ledger
 from jobmon.cluster.base import ClusterError, ConnectionLost, LookFailed
-from jobmon.cluster.cluster import Gone, _output
+from jobmon.cluster.cluster import Cluster, Gone, _output
+from jobmon.cluster.links.local import LocalLink
+from jobmon.cluster.transfer import Same
 from jobmon.core.model import (
     Accepted,
     Attempt,
@@ -71,6 +74,20 @@ def test_many_files_in_one_look(lab: Lab) -> None:
         path.parent.mkdir(exist_ok=True)
         path.touch()
     assert lab.cluster.look(wanted).files == set(wanted[::7])
+
+
+@pytest.mark.parametrize("jobs", [0, 10, 1000])
+def test_a_look_is_few_bytes_beside_the_listing(lab: Lab, jobs: int) -> None:
+    """Both ways, our own program included, with a marker here and there."""
+    wanted = [f"mp-{i}00/relax/qsub.finished.{i % 4}" for i in range(jobs)]
+    for path in wanted[::3]:
+        (lab.twin / path).parent.mkdir(parents=True)
+        (lab.twin / path).touch()
+    cluster = Cluster(LocalLink(), lab.batch, Same(), str(lab.twin), RUN_ID, "me")
+    seen, spent = cluster.look(wanted), cluster.spent()
+    assert seen.files == set(wanted[::3])
+    assert spent.sent + spent.received - len(seen.listing) < 4000 + 60 * jobs
+    assert spent.channels == 1
 
 
 def test_a_listing_that_failed_is_no_look(lab: Lab) -> None:
@@ -220,15 +237,20 @@ steps = st.lists(
 )
 
 
-@given(steps, st.booleans(), st.sampled_from(sorted(SHELLS)))
+@given(
+    steps,
+    st.booleans(),
+    st.sampled_from(sorted(SHELLS)),
+    st.sampled_from(["none", ledger.CLOCK]),
+)
 @settings(max_examples=25, deadline=None)
 @pytest.mark.fault("The protocol: recovery from any state of journal and record")
 def test_no_crash_makes_a_job_run_twice(
-    told: list[tuple[str, str, int]], tokens: bool, shell: str
+    told: list[tuple[str, str, int]], tokens: bool, shell: str, clock: str
 ) -> None:
     """Submit, crash anywhere, recover, submit n + 1 only on a proof: at most one is accepted for
     each attempt, and none that was accepted is ever said not to run."""
-    with tempfile.TemporaryDirectory() as top:
+    with tempfile.TemporaryDirectory() as top, mock.patch.object(ledger, "CLOCK", clock):
         lab = Lab(Path(top), SHELLS[shell])
         crashing(lab)
         if not tokens:
@@ -288,8 +310,9 @@ def _jobs_of(lab: Lab, token: str) -> list[JobID] | None:
     ]
 
 
-def test_the_crash_tests_do_crash(lab: Lab) -> None:
+def test_the_crash_tests_do_crash(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step of the loop, in turn: what is there after it, and what recovery says."""
+    monkeypatch.setattr(ledger, "CLOCK", "none")
     assert "die-after" in QSUB
     crashing(lab)
     said = set()

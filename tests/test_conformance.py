@@ -32,6 +32,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation.twins import TWINS
 
+from jobmon.cluster.base import Step
 from jobmon.core.model import Need
 
 
@@ -106,25 +107,25 @@ def histories(draw: st.DrawFn) -> History:
         return submit(*blocks)
 
     def question() -> Call:
-        lines = []
-        for kind in draw(st.lists(st.sampled_from("xdfse"), max_size=8)):
+        steps: list[list[str]] = []
+        for kind in draw(st.lists(st.sampled_from("xdse"), max_size=8)):
             folder, _, name = draw(st.sampled_from(paths)).rpartition("/")
             match kind:
                 case "x":
-                    lines += ["a odd", *(f"a {w}" for w in draw(st.lists(words, max_size=2))), "x"]
+                    steps.append(["x", "odd", *draw(st.lists(words, max_size=2))])
                 case "d":
-                    lines.append(f"d {folder or '.'}")
+                    steps.append(["d", folder or ".", name, draw(entries)])
                 case "s":
-                    lines.append(f"s {draw(st.sampled_from([*keys, *others]))}")
-                case "e":
-                    lines.append(f"e {name[-draw(st.integers(1, 3)) :]}")
+                    some = draw(st.lists(st.sampled_from([*keys, *others]), min_size=1, max_size=2))
+                    steps.append(["s", *(f"./{path}" for path in some)])
                 case _:
-                    lines.append(f"f {name}")
-        return ask(*lines, "q")
+                    steps.append(["e", folder or ".", name[-draw(st.integers(1, 3)) :]])
+        return ask(*steps, "q")
 
     def recovery() -> Call:
-        lines = [line for key, n in attempts[::-1] for line in claim(key, n)]
-        return recover(*draw(st.sampled_from([lines, ["l"], [*lines[:2], "l", *lines]])), "q")
+        claims: list[Step | str] = [claim(key, n) for key, n in attempts[::-1]]
+        some: list[list[Step | str]] = [claims, ["l"], [claims[0], "l", *claims]]
+        return recover(*draw(st.sampled_from(some)), "q")
 
     calls = [draw(st.sampled_from([submission, submission, question, recovery]))() for _ in "12"]
     fakes = {

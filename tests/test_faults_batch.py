@@ -315,10 +315,12 @@ def test_a_command_is_ended_with_its_children_where_there_is_no_timeout(
     hangs = f"#!/bin/sh\necho $$ >{pids}\nsleep 300 &\necho $! >>{pids}\necho begun\nwait\n"
     (tmp_path / "hangs").write_text(hangs)
     (tmp_path / "hangs").chmod(0o755)
+    steps = [["x", "hangs"], ["x", "cat", "pids"], ["q"]]
+    program = frame("ask", ["", "r", "2"], "jmX", steps)
     began = time.monotonic()
     done = subprocess.run(
-        [shutil.which(words[0]) or "", *words[1:], "-c", frame("ask", ["", "r", "2"], "jmX")],
-        input="a hangs\nx\na cat\na pids\nx\nq\n",
+        [shutil.which(words[0]) or "", *words[1:], "-c", program],
+        stdin=subprocess.DEVNULL,
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,

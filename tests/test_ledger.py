@@ -1,8 +1,9 @@
-"""The client's half of exactly-once: checksums, blocks, and what a record says."""
+"""The client's half of exactly-once: checksums, steps, and what a record says."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from shell_lab import FakeBatch
 from test_names import keys
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import LookFailed
+from jobmon.cluster.base import LookFailed, frame
 from jobmon.cluster.ledger import Entry, Order
 from jobmon.core.model import (
     Accepted,
@@ -57,26 +58,44 @@ def test_a_record_has_a_name_that_any_file_system_takes(key: Key, n: int) -> Non
     assert ledger.token("run-1", Attempt(key, n)) == f"run-1-{name}"
 
 
-def test_a_block_says_all_that_the_loop_must_know() -> None:
-    needs = (Need("a b/x"), Need("STOP", absent=True))
+def test_the_steps_say_all_that_the_loop_must_know() -> None:
+    needs = (Need("a b/x"), Need("y"), Need("STOP", absent=True), Need("z"))
     order = Order(ONE, "m", "qsub.0", b"abc", "qsub.finished.0", needs, again=True)
-    assert ledger.block(order, ["qsub", "-x", "a b"]).decode() == (
-        f"r {NAME}\nk m/qsub.0\nd m\ns qsub.0\nc 1219131554 3\nm qsub.finished.0\no again\n"
-        "n a b/x\nz STOP\na qsub\na -x\na a b\ng\n"
-    )
-    top = Order(ONE, "", "qsub.0", b"abc", "qsub.finished.0", (), again=False)
-    assert b"\nd .\n" in ledger.block(top, []) and b"\no new\n" in ledger.block(top, [])
+    top = Order(ONE, "", "qsub.0", b"", "qsub.finished.0", (), again=False)
+    assert list(ledger.steps([(order, ["qsub", "-x", "a b"]), (top, [])])) == [
+        ["v", "m/qsub.0", "./qsub.0"],
+        ["r", NAME, "m/qsub.0", "m", "qsub.0", "1219131554 3", "qsub.finished.0", "again"],
+        ["n", "a b/x", "y"],
+        ["z", "STOP"],
+        ["n", "z"],
+        ["g", "qsub", "-x", "a b"],
+        ["r", NAME, "m/qsub.0", ".", "qsub.0", "4294967295 0", "qsub.finished.0", "new"],
+        ["g"],
+    ]
+
+
+def test_the_sums_of_a_few_scripts_are_read_at_once() -> None:
+    orders = [
+        (Order(Attempt(Key(f"m/qsub.{i}"), 1), "m", f"qsub.{i}", b"", "x", (), False), ["q"])
+        for i in range(2 * ledger.SUMS + 1)
+    ]
+    steps = list(ledger.steps(orders))
+    read = [step for step in steps if step[0] == "v"]
+    assert [len(step) - 1 for step in read] == [ledger.SUMS, ledger.SUMS, 1]
+    assert [path for step in read for path in step[1:]] == [f"m/{o.script}" for o, _ in orders]
+    assert [step[0] for step in steps[:4]] == ["v", "r", "g", "r"]
 
 
 @given(keys)
-def test_a_block_is_one_line_a_word(key: Key) -> None:
-    folder = key.rpartition("/")[0]
-    order = Order(Attempt(key, 1), folder, "qsub.0", b"", "qsub.finished.0", (Need(key),), False)
-    lines = ledger.block(order, ["q", "é\udcff"]).split(b"\n")
-    assert [line[:2] for line in lines] == [
-        *(b"r ", b"k ", b"d ", b"s ", b"c ", b"m ", b"o ", b"n ", b"a ", b"a ", b"g"), b"",
-    ]  # fmt: skip
-    assert lines[1] == b"k " + os.fsencode(key)
+def test_a_word_of_a_step_travels_as_one(key: Key) -> None:
+    """Through a shell, whatever is in it; a line each."""
+    text = frame("recover", [], "jmX", [["r", "name", key], ["q"]])
+    ours = os.fsencode(shlex.join(["r", "name", key]))
+    assert b"\n" + ours + b"\nq\nfi; " in text
+    done = subprocess.run(
+        ["sh", "-c", b'r() { printf "%s|" "$@"; }\n' + ours], capture_output=True, check=True
+    )
+    assert done.stdout == b"name|%s|" % os.fsencode(key)
 
 
 ANSWERS: list[tuple[str, Answer | None]] = [

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pytest
 from conftest import TestCluster
 
-from jobmon.cluster.base import ConnectionLost, Link, LookFailed, call
+from jobmon.cluster.base import ConnectionLost, Link, LookFailed, Spent, call
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import nobody
 from jobmon.core.address import Remote
@@ -90,8 +90,9 @@ def test_a_command_hears_its_input_and_is_heard(kind: str, links: Connect) -> No
         b"a\0\xff\nend\n"
     )
     assert run(link, "exit 255") == b""
-    assert link.spent().channels == 2
-    assert link.spent().logins == (0 if kind == "local" else 1)
+    asked = "exec /bin/sh -c 'cat; echo end; echo no >&2; exit 3'", "exit 255"
+    sent = sum(map(len, asked)) + len(b"a\0\xff\n")
+    assert link.spent() == Spent(0 if kind == "local" else 1, 2, sent, len(b"a\0\xff\nend\n"))
 
 
 @anywhere

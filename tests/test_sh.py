@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import signal
+import shlex
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ import pytest
 from shell_lab import RUN_ID, SHELLS, Lab, ShellLink
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import LookFailed, TwinLost, call, frame
+from jobmon.cluster.base import LONG, SHORT, LookFailed, TwinLost, call, frame
 from jobmon.core.model import (
     Accepted,
     Attempt,
@@ -44,13 +43,6 @@ def plain(tmp_path: Path) -> Lab:
     return Lab(tmp_path)
 
 
-def until(true: Callable[[], object], limit: float = 20) -> None:
-    end = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
-
-
 # --- the frame -------------------------------------------------------------------------
 
 
@@ -66,35 +58,26 @@ def test_a_banner_is_no_answer_and_no_end_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("Connections: lost")
-def test_a_program_cut_anywhere_starts_nothing(lab: Lab) -> None:
-    program, blocks = lab.submit_input(lab.order())
-    argv = lab.argv(program)
+@pytest.mark.parametrize("command", [SHORT, LONG])
+def test_a_program_cut_anywhere_starts_nothing(lab: Lab, command: str) -> None:
+    orders = [lab.order(f"{WEIRD}/qsub.{i}", needs="qsub.0\nnot x") for i in range(2)]
+    program = lab.wire(*orders)
     rng = random.Random(1)
-    size = len(program.rstrip(b"\n"))
+    size, steps = len(program.rstrip(b"\n")), program.index(b"\nif main ")
     # Everywhere near the ends, where a shell might make sense of it, and a sample of the rest.
     cuts = {*range(4), *range(size - 25, size), *rng.sample(range(size), 30)}
+    cuts |= {*range(steps, size, 12)}
     for cut in sorted(cuts):
         done = subprocess.run(
-            argv, input=program[:cut], capture_output=True, timeout=30, check=False
+            lab.argv(command), input=program[:cut], capture_output=True, timeout=30, check=False
         )
         assert b"BEGIN" not in done.stdout, cut
     assert not lab.calls() and not list(lab.record.iterdir())
-    done = subprocess.run(argv, input=program + blocks, capture_output=True, timeout=30, check=True)
+    done = subprocess.run(
+        lab.argv(command), input=program, capture_output=True, timeout=30, check=True
+    )
     assert done.stdout.startswith(b"\njmTOKEN BEGIN\n") and done.stdout.endswith(b"\njmTOKEN END\n")
-    assert len(lab.calls()) == 1
-
-
-def test_data_cut_in_the_middle_of_a_block_submits_no_half_block(lab: Lab) -> None:
-    first, second = lab.order("m/qsub.0"), lab.order("m/qsub.1", needs="../m/qsub.0\nnot x")
-    program, blocks = lab.submit_input(first, second)
-    one = len(lab.submit_input(first)[1])
-    argv = lab.argv(program)
-    for cut in [*range(0, one, 9), one - 1]:
-        subprocess.run(argv, input=program + blocks[:cut], capture_output=True, check=True)
-        assert not lab.calls(), cut
-    for cut in [*range(one, len(blocks), 9), len(blocks) - 1]:
-        subprocess.run(argv, input=program + blocks[:cut], capture_output=True, check=True)
-        assert lab.calls() == [ledger.token(RUN_ID, first.attempt)], cut
+    assert lab.calls() == [ledger.token(RUN_ID, order.attempt) for order in orders]
 
 
 # --- submit.sh -------------------------------------------------------------------------
@@ -138,13 +121,9 @@ def test_a_claim_is_won_once_by_many_loops_at_once(name: str, tmp_path: Path) ->
 
     def loop(link: ShellLink) -> dict[Attempt, object]:
         mixed = random.sample(orders, 3)
-        args = [str(lab.twin), RUN_ID, "60", "60"]
         by_name = {ledger.record_name(o.attempt): o.attempt for o in orders}
-        words = [
-            ledger.block(o, lab.batch.submit_command("", ledger.token(RUN_ID, o.attempt)))
-            for o in mixed
-        ]
-        return dict(ledger.submit_answers(call(link, "submit", args, words), by_name, lab.batch))
+        lines = call(link, "submit", lab.args(), lab.steps(*mixed))
+        return dict(ledger.submit_answers(lines, by_name, lab.batch))
 
     with ThreadPoolExecutor(len(links)) as pool:
         told = list(pool.map(loop, links))
@@ -246,7 +225,10 @@ sed -n "${n}p" "$0.says"
     ["1000 1061", "1000 999", "1000 -", "1000 1060 1061", "1000 1010 999", "1000 1010 -"],
 )
 @pytest.mark.fault("The protocol: an old loop that wakes up later")
-def test_a_loop_that_wakes_up_late_does_nothing(lab: Lab, clock: str) -> None:
+def test_a_loop_that_wakes_up_late_does_nothing(
+    lab: Lab, clock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "CLOCK", "none")
     lab.program("date", DATE)
     (lab.bin / "date.says").write_text(clock.replace(" ", "\n").replace("-", "") + "\n")
     order = lab.order()
@@ -256,12 +238,48 @@ def test_a_loop_that_wakes_up_late_does_nothing(lab: Lab, clock: str) -> None:
     assert lab.submit(order) == {ONE: None}, "it is passed over for ever"
 
 
-def test_the_time_is_asked_before_each_submission(lab: Lab) -> None:
+def test_the_time_is_asked_before_each_submission(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "CLOCK", "none")
     lab.program("date", DATE)
     (lab.bin / "date.says").write_text("1000\n1000\n1000\n1059\n1061\n1061\n1061\n")
     orders = [lab.order(f"m/qsub.{i}") for i in range(3)]
     kinds = [type(answer) for answer in lab.submit(*orders).values()]
     assert kinds == [Accepted, NotRun, NotRun]
+
+
+@pytest.mark.parametrize("late", ["1061.04 7", "999.99 7", "", "x", None])
+@pytest.mark.fault("The protocol: an old loop that wakes up later")
+def test_the_time_may_stand_in_a_file(
+    lab: Lab, late: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Linux's uptime: the submit command of the first attempt lets it run on, or takes it away."""
+    clock = lab.top / "up time"
+    clock.write_text("1000.99 7\n")
+    monkeypatch.setattr(ledger, "CLOCK", str(clock))
+    lab.program("date", "#!/bin/sh\necho unasked >&2; echo 1000\n")
+    orders = [lab.order(f"m/qsub.{i}") for i in range(2)]
+    qsub = (lab.bin / "qsub").read_text().splitlines()
+    there = shlex.quote(str(clock))
+    sets = f"rm {there}" if late is None else f"echo {shlex.quote(late)} >{there}"
+    lab.program("qsub", "\n".join([qsub[0], sets, *qsub[1:], ""]))
+    first, second = lab.submit(*orders).values()
+    assert first == Accepted(JobID("1"))
+    assert second == NotRun("the loop's time was over")
+
+
+def test_a_script_edited_after_its_sum_was_read_is_an_edit_like_any_later_one(lab: Lab) -> None:
+    """The sums of a few scripts are read at once; one that is not ours by then is found."""
+    orders = [lab.order(f"m/qsub.{i}") for i in range(2 * ledger.SUMS)]
+    last, early = lab.twin / "m" / f"qsub.{len(orders) - 1}", lab.twin / "m" / "qsub.1"
+    qsub = (lab.bin / "qsub").read_text().splitlines()
+    edits = f'for f in "{last.name}" "{early.name}"; do echo edited >>"$f"; done'
+    lab.program("qsub", "\n".join([qsub[0], edits, *qsub[1:], ""]))
+    answers = lab.submit(*orders)
+    assert isinstance(answers[orders[1].attempt], Accepted)
+    assert answers[orders[-1].attempt] == Differs()
+    assert len(lab.calls()) == len(orders) - 1
 
 
 def test_a_record_that_cannot_be_written(lab: Lab) -> None:
@@ -299,56 +317,13 @@ def test_a_twin_that_is_not_ours(lab: Lab) -> None:
     assert not lab.calls()
 
 
-@pytest.mark.parametrize("hangup", [False, True])
-def test_the_one_at_home_leaves_while_qsub_is_at_work(lab: Lab, hangup: bool) -> None:
-    """Its answer is recorded all the same; nothing more is begun."""
-    lab.mode("slow")
-    orders = [lab.order("m/qsub.0"), lab.order("m/qsub.1"), lab.order("m/qsub.2")]
-    program, blocks = lab.submit_input(*orders)
-    with subprocess.Popen(
-        lab.argv(program),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        assert process.stdin and process.stdout
-        process.stdin.write(program + blocks)
-        process.stdin.close()
-        until(lab.calls)
-        process.stdout.close()
-        if hangup:
-            os.killpg(process.pid, signal.SIGHUP)
-        process.wait(30)
-    assert (lab.entry(orders[0]) or "").endswith("accepted 1\nend\n")
-    assert lab.entry(orders[2]) is None
-    assert len(lab.calls()) == 1
-    assert lab.cluster.recover([o.attempt for o in orders]) == {
-        orders[0].attempt: Accepted(JobID("1")),
-        orders[1].attempt: ledger.GIVEN_UP,
-        orders[2].attempt: ledger.GIVEN_UP,
-    }
-
-
-def test_a_submit_command_that_hangs_is_ended(lab: Lab) -> None:
-    lab.program("qsub", "#!/bin/sh\nsleep 60\n")
-    order = lab.order()
-    by_name = {ledger.record_name(ONE): ONE}
-    words = ledger.block(order, [str(lab.bin / "qsub")])
-    began = time.monotonic()
-    lines = call(lab.link, "submit", [str(lab.twin), RUN_ID, "60", "1"], [words])
-    ((_, answer),) = ledger.submit_answers(lines, by_name, lab.batch)
-    assert isinstance(answer, Unclear)
-    assert time.monotonic() - began < 30
-    assert "end" in (lab.entry(order) or "")
-
-
 # --- the shell itself ------------------------------------------------------------------
 
 
 def test_the_program_is_one_brace_group(plain: Lab) -> None:
     for proc in ("ask", "submit", "recover", "twin", "probe"):
-        text = frame(proc, ["a b", "'"], "jmX").decode()
+        text = frame(proc, ["a b", "'"], "jmX", [["q", "$x 'y", "z"]]).decode()
         assert text.startswith("{ ") and text.endswith("; exit; }\n")
+        assert not [line for line in text.split("\n") if line.startswith(("#", " "))]
         for name in SHELLS:
             subprocess.run([*SHELLS[name], "-n", "-c", text], check=True)

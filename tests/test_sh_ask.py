@@ -84,7 +84,7 @@ def test_a_long_answer(lab: Lab) -> None:
 def test_a_command_that_hangs_is_ended(lab: Lab) -> None:
     args = [str(lab.twin), RUN_ID, "1"]
     began = time.monotonic()
-    lines = lab.ask("ask", *args, stdin=[b"a sleep\na 60\nx\na echo\na on\nx\nq\n"])
+    lines = lab.ask("ask", *args, steps=[["x", "sleep", "60"], ["x", "echo", "on"], ["q"]])
     assert time.monotonic() - began < 25
     codes = [line for line in lines if line.startswith(b"\0ran")]
     assert codes[0] != b"\0ran 0" and codes[1] == b"\0ran 0"
@@ -116,9 +116,7 @@ def test_the_last_lines_of_files_that_end_so(lab: Lab) -> None:
     (folder / "a b.e12").write_bytes(b"\n".join(b"%d" % i for i in range(100)) + b"\xff")
     (folder / "x.e120").write_text("another job's")
     (folder / "empty.e12").touch()
-    lines = lab.ask(
-        "ask", str(lab.twin), RUN_ID, "5", stdin=[f"d {WEIRD}\ne .e12\ne .none\nq\n".encode()]
-    )
+    lines = lab.ask("ask", str(lab.twin), RUN_ID, "5", steps=[["e", WEIRD, ".e12", ".none"], ["q"]])
     tails = b"\n".join(lines).split(b"\0tail ")[1:]
     assert len(tails) == 1
     name, _, text = tails[0].partition(b"\n")
@@ -127,7 +125,7 @@ def test_the_last_lines_of_files_that_end_so(lab: Lab) -> None:
 
 
 def test_nothing_is_asked_of_the_twin_where_none_is_named(lab: Lab) -> None:
-    assert b"\0whole" in lab.ask("ask", "", "", "5", stdin=[b"q\n"])
+    assert b"\0whole" in lab.ask("ask", "", "", "5", steps=[["q"]])
 
 
 # --- twin.sh ---------------------------------------------------------------------------

@@ -85,8 +85,8 @@ class Half(ShellLink):
         return super().stream(command, stdin[: -self.keep], limit)
 
 
-@pytest.mark.parametrize("keep", [1, 2, 5])
-def test_half_a_question_has_no_whole_answer(lab: Lab, keep: int) -> None:
+@pytest.mark.parametrize("keep", [2, 5, 60])
+def test_half_a_question_has_no_answer(lab: Lab, keep: int) -> None:
     lab.submit(lab.order())
     half = Half(lab.shell, lab.bin)
     half.keep = keep
@@ -96,5 +96,5 @@ def test_half_a_question_has_no_whole_answer(lab: Lab, keep: int) -> None:
         lambda: lab.cluster.recover([ONE]),
         lambda: lab.cluster.look([]),
     ):
-        with pytest.raises(LookFailed, match="half an answer"):
+        with pytest.raises(LookFailed, match="has no end"):
             act()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jobmon.cluster import landing, rsync, transfer
+from jobmon.cluster import clean, landing, rsync, transfer
 from jobmon.cluster.base import ClusterError, ConnectionLost, Spent
 from jobmon.cluster.copying import Copy
 from jobmon.cluster.rsync import Rsync
@@ -43,8 +43,8 @@ class RshLink:
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
         raise AssertionError("rsync needs no other command")
 
-    def rsync_shell(self) -> tuple[list[str], str]:
-        return [str(self._rsh)], "cluster:"
+    def rsync_shell(self, mark: str = "") -> tuple[list[str], str]:
+        return clean.shell(mark, [str(self._rsh)]), "cluster:"
 
     def spent(self) -> Spent:
         return Spent()

@@ -11,17 +11,19 @@ import os
 import secrets
 import shlex
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from jobmon.core.text import printable
 from jobmon.run import names, script, views
 from jobmon.run.atomic import unused
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, Settings, header_text, write_run_file
-from jobmon.run.tree import is_ours, read_needs
+from jobmon.run.tree import is_ours, read_needs, read_plain
 from jobmon.run.usage import UsageError
 
 _HALF = ".jobmon-half"
@@ -38,26 +40,41 @@ class Checked:
 
 def check(init: Path) -> None:
     """Refuse a tree that cannot be run as it stands. Raises UsageError, naming file and line."""
-    for where, folders, files in os.walk(init):
-        folder = os.path.relpath(where, init)
-        for name in (*folders, *files):
+    for folder, entries in _walk(init):
+        for entry in entries:
+            name, path = entry.name, entry.path
             if "\n" in name:
-                raise UsageError(f"{Path(where, name)!s}: a newline in a file name; rename it")
-        for name in folders:
-            if names.dependency_id(name) is not None:
-                raise UsageError(f"{Path(where, name)}: a folder in place of a file; rename it")
-        for name in files:
-            path = Path(where, name)
-            wanted = names.script_id(name) is not None and not path.is_file()
-            if wanted or not (path.is_symlink() or path.is_file()):  # a pipe, a socket, a device
+                raise UsageError(f"{path!r}: a newline in a file name; rename it")
+            part = names.part(name)
+            if entry.is_dir():
+                if part == names.Part.DEPENDENCY:
+                    raise UsageError(f"{path}: a folder in place of a file; rename it")
+                continue
+            wanted = part == names.Part.SCRIPT and not entry.is_file()
+            if wanted or not (entry.is_symlink() or entry.is_file()):  # a pipe, a socket, a device
                 raise UsageError(f"{path}: no plain file, nor a link to one; mend it")
-            if names.dependency_id(name) is not None:
-                _, complaint = read_needs(Path(where, name), "" if folder == "." else folder)
+            if part == names.Part.DEPENDENCY:
+                _, complaint = read_needs(path, folder)
                 if complaint:
                     raise UsageError(complaint)
     for path in init.iterdir():
         if is_ours(path.name) and path.name != "jobmon.yaml":
             raise UsageError(f"{path}: jobmon keeps a file of that name; rename yours")
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Every folder, relative to ``top``, with what is in it. Links to folders are not entered."""
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        with os.scandir(f"{top}/{folder}") as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        yield folder, entries
+        todo += [
+            names.path(folder, entry.name)
+            for entry in reversed(entries)
+            if entry.is_dir(follow_symlinks=False)
+        ]
 
 
 def make(project: Path, date: str, settings: Settings, identity: Identity) -> tuple[Path, Checked]:
@@ -67,7 +84,7 @@ def make(project: Path, date: str, settings: Settings, identity: Identity) -> tu
     half = project / f".{date}.{secrets.token_hex(4)}{_HALF}"
     try:
         with _making(project):
-            shutil.copytree(project / "init", half, symlinks=True)
+            _copy(project / "init", half)
             found = _fill(half, run.name, settings, identity, header)
             paths = Paths(half)
             paths.hidden.mkdir(mode=0o700, exist_ok=True)
@@ -79,9 +96,6 @@ def make(project: Path, date: str, settings: Settings, identity: Identity) -> tu
             if run.exists():
                 raise UsageError(f"{run} is there already; a run is never made onto another")
             half.rename(run)
-    except shutil.Error as error:  # of many files, each with its words
-        source, _, why = error.args[0][0]
-        raise UsageError(f"{source}: {why}; the run was not made") from None
     except OSError as error:
         raise UsageError(
             f"{error.filename or run}: {error.strerror}; the run was not made"
@@ -128,37 +142,56 @@ def link_latest(project: Path, date: str) -> None:
         ) from None
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copy a tree with its links, modes and times: by ``cp``, twice as quick as Python at it.
+
+    Raises UsageError.
+    """
+    done = subprocess.run(  # noqa: S603 (no shell)
+        ["cp", "-RPp", "--", source.absolute(), target.absolute()],  # noqa: S607 (the PATH's)
+        capture_output=True,
+        env=os.environ | {"LC_ALL": "C"},
+        check=False,
+    )
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
+        raise UsageError(f"{printable(said)}; the run was not made")
+
+
 def _fill(
     half: Path, date: str, settings: Settings, identity: Identity, header: str | None
 ) -> Checked:
     """Replace the placeholders in every script; count the jobs, collect what to warn of."""
     jobs = 0
     warnings: list[str] = []
-    for where, folders, files in os.walk(half):
-        folder = os.path.relpath(where, half)
-        warnings += [
-            f"{os.path.relpath(path, half)} is a link to a folder; no job is looked for behind it"
-            for path in (Path(where, name) for name in sorted(folders))
-            if path.is_symlink()
-        ]
-        cwd = identity.rdir if folder == "." else f"{identity.rdir}/{folder}"
-        for name in files:
-            job_id = names.script_id(name)
-            path = Path(where, name)
-            if job_id is None:
-                continue
-            jobs += 1
-            text = path.read_bytes()
-            if path.is_symlink():  # a script shared by folders; each needs its own
-                mode = path.stat().st_mode & 0o777
-                path.unlink()
-                path.write_bytes(text)
-                path.chmod(mode)
-            filled = script.fill(text, script.values(settings, cwd.rpartition("/")[2], cwd, header))
-            if filled != text:
-                path.write_bytes(filled)
-            warnings += _warnings(os.path.relpath(path, half), job_id, filled, settings)
+    for folder, entries in _walk(half):
+        cwd = f"{identity.rdir}/{folder}" if folder else identity.rdir
+        values = script.values(settings, cwd.rpartition("/")[2], cwd, header)
+        for entry in entries:
+            key = names.path(folder, entry.name)
+            job_id = names.script_id(entry.name)
+            if entry.is_dir():
+                if entry.is_symlink():
+                    warnings.append(f"{key} is a link to a folder; no job is looked for behind it")
+            elif job_id is not None:
+                jobs += 1
+                filled = _fill_one(entry, values)
+                warnings += _warnings(key, job_id, filled, settings)
     return Checked(jobs, tuple(warnings))
+
+
+def _fill_one(entry: os.DirEntry[str], values: Mapping[str, str]) -> bytes:
+    text = read_plain(entry.path)
+    if entry.is_symlink():  # a script shared by folders; each needs its own
+        path = Path(entry)
+        mode = path.stat().st_mode & 0o777
+        path.unlink()
+        path.write_bytes(text)
+        path.chmod(mode)
+    filled = script.fill(text, values)
+    if filled != text:
+        Path(entry).write_bytes(filled)
+    return filled
 
 
 def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[str]:

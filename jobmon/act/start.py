@@ -25,7 +25,7 @@ from jobmon.core.choose import ADOPTED
 from jobmon.core.model import Event, Kind, Life
 from jobmon.cycle import begin
 from jobmon.cycle.loop import Loop
-from jobmon.cycle.survey import survey
+from jobmon.cycle.survey import survey, take
 from jobmon.run import views
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
@@ -173,12 +173,8 @@ def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
     pushed = paths.pushed.exists()
     older = not pushed and place.run is not None and begin.is_older(paths)
     used = pushed or _make_twin(work, adopt=older or know.identity.rdir == str(paths.run))
-    if not pushed:
-        if older or used:
-            begin.trust_folder(know)
-        else:
-            _first_push(work)
-        paths.pushed.touch()
+    if not pushed and (older or used):
+        begin.trust_folder(know)
     afresh = used and not older and begin.is_afresh(paths, know.journal.events)
     if afresh:
         know.journal = begin.set_aside(paths, know.journal, f"{know.clock.wall():%Y%m%d_%H%M%S}")
@@ -186,7 +182,11 @@ def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
     begin.restore_order(know)
     if older:
         begin.import_old(know)
-    survey(know, whole=True)
+    if not pushed and not (older or used):
+        _first_push(work)
+    else:
+        survey(know, whole=True)
+    paths.pushed.touch()
     if afresh:
         begin.adopt_records(know, cluster)
     say(
@@ -210,13 +210,15 @@ def _make_twin(work: Opened, *, adopt: bool) -> bool:
 
 
 def _first_push(work: Opened) -> None:
-    """Push the whole tree; what is pushed is what stood here before the push began."""
+    """Take note of the whole tree and push it: as it stood before the push began."""
     know = work.know
     stamps: list[tuple[str, Stamp]] = []
     for found in know.tree.everything():
+        take(know, found)
         stamps += found.changed.items()
     work.cluster.transfer.push_tree(OURS)
     know.synced.put(stamps)
+    know.changed.clear()
 
 
 def _turn(
@@ -255,7 +257,8 @@ def _turn(
     say(total)
     for line in problems:
         log.warning("%s", line)
-    if len(know.in_system) >= know.settings.maxqsub and not stop.is_set():
+    unclear = sum(know.jobs[key].life == Life.UNCLEAR for key in know.in_system)
+    if unclear >= know.settings.maxqsub and not stop.is_set():
         log.warning("  unclear jobs keep all places of maxqsub, so that nothing else can go")
     for line in conflicts(list(know.conflicts)):
         log.warning("%s", line)

@@ -4,10 +4,12 @@ A ``Link`` moves bytes and knows no job. A ``Batch`` turns text into values and 
 connection. Text that runs on the cluster is always a whole file of ``sh/``; ``call`` sends it.
 
 The frame of a call. The remote login shell may be anything and may print anything, so it is
-only asked to ``exec /bin/sh`` on a program of a given length that comes on standard input; the
-program's data follow it there. The program is one brace group, which a shell reads to its end
-before it does any of it: a connection that dies in the middle starts nothing. Answers are the
-lines between a BEGIN and an END that carry a random word; no END, no answer.
+only asked to ``exec /bin/sh`` on a program that comes on standard input: a file of ``sh/``, its
+``main``, and the steps asked for, each a call of one of the file's functions. The program is one
+brace group, which a shell reads to its end before it does any of it: a connection that dies in
+the middle starts nothing. Steps are program text because a shell reads data byte by byte, a system
+call each. Answers are the lines between a BEGIN and an END that carry a random word; no END, no
+answer.
 """
 
 from __future__ import annotations
@@ -46,10 +48,20 @@ class TwinLost(ClusterError):
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a link has cost the cluster so far."""
+    """What was asked of the cluster so far; ``sent`` and ``received`` are bytes inside SSH."""
 
     logins: int = 0
     channels: int = 0
+    sent: int = 0
+    received: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.logins + other.logins,
+            self.channels + other.channels,
+            self.sent + other.sent,
+            self.received + other.received,
+        )
 
 
 class Link(Protocol):
@@ -71,9 +83,11 @@ class Link(Protocol):
         Raises ConnectionLost. Closing the iterator ends the channel.
         """
 
-    def rsync_shell(self) -> tuple[list[str], str] | None:
+    def rsync_shell(self, mark: str = "") -> tuple[list[str], str] | None:
         """The words of rsync's ``-e`` and the host part before the path (``"cluster:"``).
 
+        What comes up to and including ``mark`` is dropped: rsync would take for its protocol what
+        a login shell prints unasked.
         Opens the connection if it is not open; ask for each rsync anew, as a reconnect changes
         them. None where the twin is reached as a folder of this machine. Raises as ``open``.
         """
@@ -121,42 +135,55 @@ class Batch(Protocol):
     def delete_command(self, jobids: Sequence[JobID]) -> list[str]: ...
 
 
-def frame(proc: str, args: Sequence[str], token: str) -> bytes:
+Step = Sequence[str]
+"""A function of a file of ``sh/``, and its arguments."""
+
+SHORT, LONG = "exec /bin/sh", "exec /bin/sh -c 'eval \"$(cat)\"'"
+"""What a login shell is asked for, whatever shell it is. The first saves a process; but bash reads
+a program from a pipe byte by byte."""
+
+_SHORT = 6000  # bytes of a program for which bash takes as long in either way
+
+
+def frame(proc: str, args: Sequence[str], token: str, steps: Iterable[Step] = ()) -> bytes:
     """The program text of one call of ``sh/<proc>.sh``, as one brace group."""
-    words = " ".join(shlex.quote(arg) for arg in [token, *args])
+    does = "".join(f"{shlex.join(step)}\n" for step in steps)
     text = (
         f"{{ lc_all=${{LC_ALL-}}; LC_ALL=C; export LC_ALL; printf '\\n%s BEGIN\\n' {token}\n"
-        f"{_body(proc)}\n"
-        f"main {words}; printf '\\n%s END\\n' {token}; exit; }}\n"
+        f"{body(proc)}"
+        f"if main {shlex.join([token, *args])}; then :\n"
+        f"{does}fi; printf '\\n%s END\\n' {token}; exit; }}\n"
     )
     return text.encode("utf-8", "surrogateescape")
 
 
 @cache
-def _body(proc: str) -> str:
+def body(proc: str) -> str:
+    """``sh/<proc>.sh`` and what stands before each, without what only people read."""
     folder = files("jobmon.cluster").joinpath("sh")
     both = (folder.joinpath(f"{name}.sh") for name in ("limit", proc))
-    return "".join(path.read_text(encoding="utf-8") for path in both)
+    lines = (line.strip() for path in both for line in path.read_text(encoding="utf-8").split("\n"))
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
 
 
 def call(
-    link: Link, proc: str, args: Sequence[str], stdin: Iterable[bytes] = (), limit: float = 60.0
+    link: Link, proc: str, args: Sequence[str], steps: Iterable[Step] = (), limit: float = 60.0
 ) -> Iterator[bytes]:
     """Run ``sh/<proc>.sh`` over there and yield the lines of its answer as they come.
 
-    A script's own lines that matter begin with the frame's word, which is taken off and put
-    back as a NUL byte: no output of another program can look like one.
+    ``steps`` are done if its ``main`` finds that all is well. A script's own lines that matter
+    begin with the frame's word, which is taken off and put back as a NUL byte: no output of
+    another program can look like one.
 
     Raises ConnectionLost if the connection breaks, LookFailed if the answer has no end.
     """
     token = "jm" + secrets.token_hex(8)
-    program = frame(proc, args, token)
-    size = len(program)
-    command = f"exec /bin/sh -c 'eval \"$(dd bs=1 count={size} 2>/dev/null)\"'"
     mark = token.encode()
     begun = False
     noise: list[bytes] = []
-    for line, whole in _lines(link.stream(command, program + b"".join(stdin), limit)):
+    program = frame(proc, args, token, steps)
+    command = SHORT if len(program) <= _SHORT else LONG
+    for line, whole in _lines(link.stream(command, program, limit)):
         if not begun:
             begun = line == mark + b" BEGIN"
             noise.append(line[:200])

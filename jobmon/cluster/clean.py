@@ -11,11 +11,18 @@ import os
 import subprocess
 import sys
 
-CHUNK = 1 << 18
+CHUNK = 1 << 20
+
+
+def shell(mark: str, words: list[str]) -> list[str]:
+    """The words of a remote shell, without what it prints up to ``mark`` if one is given."""
+    return [sys.executable, "-S", "-E", __file__, mark, *words] if mark else words
 
 
 def main(mark: bytes, command: list[str]) -> int:
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:  # noqa: S603 (our own words)
+    with subprocess.Popen(  # noqa: S603 (our own words)
+        command, stdout=subprocess.PIPE, bufsize=0, pipesize=CHUNK
+    ) as child:
         source = child.stdout.fileno() if child.stdout else -1
         head = b""
         while mark not in head:
@@ -26,11 +33,28 @@ def main(mark: bytes, command: list[str]) -> int:
         rest = head.partition(mark)[2]
         os.set_blocking(1, True)  # rsync gives us a pipe that is not
         try:
-            while rest or (rest := os.read(source, CHUNK)):
+            while rest:
                 rest = rest[os.write(1, rest) :]
+            _copy(source)
         except BrokenPipeError:
             child.terminate()
         return child.wait()
+
+
+def _copy(source: int) -> None:
+    """Copy to our standard output, inside the kernel where it can do that."""
+    if sys.platform == "linux":
+        try:
+            while os.splice(source, 1, CHUNK):
+                pass
+            return
+        except BrokenPipeError:
+            raise
+        except OSError:
+            pass  # nothing is lost: it moved all or nothing of a piece
+    while rest := os.read(source, CHUNK):
+        while rest:
+            rest = rest[os.write(1, rest) :]
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from types import MappingProxyType
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import Batch, Link, LookFailed, TwinLost, call
+from jobmon.cluster.base import Batch, Link, LookFailed, Spent, Step, TwinLost, call
 from jobmon.cluster.ledger import Entry, Order
 from jobmon.cluster.transfer import Transfer
 from jobmon.core.model import (
@@ -32,6 +32,9 @@ COMMAND_LIMIT = 60
 
 ENDED = frozenset({124, 137})
 """The exit codes of one that was, by SIGTERM or by SIGKILL."""
+
+STATS = 100
+"""How many paths one process is asked about, within what a command may have as arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,10 @@ class Cluster:
         self.run_id = run_id
         self.user = user
 
+    def spent(self) -> Spent:
+        """What all this has cost so far."""
+        return self.link.spent() + self.transfer.spent()
+
     def look(self, files: Iterable[str], stats: Sequence[str] = ()) -> Seen:
         """One look: the listing first, the files second. Raises ClusterError; then it did not
         happen."""
@@ -85,8 +92,8 @@ class Cluster:
         connection broke: ConnectionLost) must be recovered as well.
         """
         by_name = {ledger.record_name(order.attempt): order.attempt for order in orders}
-        stdin = [
-            ledger.block(
+        asked = [
+            (
                 order,
                 self.batch.submit_command(
                     order.text.decode("utf-8", "replace"), ledger.token(self.run_id, order.attempt)
@@ -94,8 +101,8 @@ class Cluster:
             )
             for order in orders
         ]
-        args = [self.twin, self.run_id, str(ledger.LOOP_SECONDS), str(COMMAND_LIMIT)]
-        lines = call(self.link, "submit", args, stdin, limit=2 * COMMAND_LIMIT)
+        args = [self.twin, self.run_id, str(ledger.LOOP_SECONDS), str(COMMAND_LIMIT), ledger.CLOCK]
+        lines = call(self.link, "submit", args, ledger.steps(asked), limit=2 * COMMAND_LIMIT)
         yield from ledger.submit_answers(self._checked(lines), by_name, self.batch)
 
     def recover(self, attempts: Iterable[Attempt]) -> dict[Attempt, Answer]:
@@ -103,9 +110,9 @@ class Cluster:
         by_name = {ledger.record_name(attempt): attempt for attempt in attempts}
         if not by_name:
             return {}
-        lines = [f"k {attempt.key}\nr {name}\n" for name, attempt in by_name.items()]
+        claims = [["r", name, attempt.key] for name, attempt in by_name.items()]
         found: dict[Attempt, Answer] = {}
-        for name, entry in self._records([*lines, "q\n"]):
+        for name, entry in self._records(claims):
             answer = _WON if entry is None else ledger.entry_answer(entry, self.batch)
             if answer is not None and name in by_name:
                 found[by_name[name]] = answer
@@ -118,7 +125,7 @@ class Cluster:
 
     def records(self) -> list[Entry]:
         """The whole remote record, for a start without a journal."""
-        return [entry for _, entry in self._records(["l\n", "q\n"]) if entry is not None]
+        return [entry for _, entry in self._records([["l"]]) if entry is not None]
 
     def answer(self, entry: Entry) -> Answer:
         """What one entry of the record says, looked up in the batch system if it says nothing."""
@@ -175,9 +182,8 @@ class Cluster:
             answers[attempt] = Accepted(jobid) if jobid else found.get(attempt, _LOST)
         return answers
 
-    def _records(self, lines: Sequence[str]) -> Iterator[tuple[str, Entry | None]]:
-        stdin = [line.encode("utf-8", "surrogateescape") for line in lines]
-        answer = call(self.link, "recover", [self.twin, self.run_id], stdin)
+    def _records(self, steps: Sequence[Step]) -> Iterator[tuple[str, Entry | None]]:
+        answer = call(self.link, "recover", [self.twin, self.run_id], [*steps, ["q"]])
         yield from ledger.entries(self._checked(answer))
 
     def _ask(
@@ -191,18 +197,18 @@ class Cluster:
         asked = _Asked()
         whole = False
         args = [self.twin, self.run_id, str(COMMAND_LIMIT)]
-        stdin = _requests(commands, wanted, stats, tails)
-        lines = self._checked(call(self.link, "ask", args, stdin, limit=2.0 * COMMAND_LIMIT))
+        steps = _requests(commands, wanted, stats, tails)
+        lines = self._checked(call(self.link, "ask", args, steps, limit=2.0 * COMMAND_LIMIT))
         for line in lines:
             word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
             match word:
                 case "runs":
                     asked.outputs.append(_output(lines))
                 case "there":
-                    asked.there.add(wanted[int(rest) - 1])
+                    asked.there.update(wanted[int(number) - 1] for number in rest.split())
                 case "stat":
                     size, mtime, path = rest.split(" ", 2)
-                    asked.stats[path] = Stat(int(size), int(mtime))
+                    asked.stats[path.removeprefix("./")] = Stat(int(size), int(mtime))
                 case "tail":
                     asked.tails[posixpath.normpath(rest)] = ledger.said(lines)
                 case "whole":
@@ -238,21 +244,16 @@ def _requests(
     wanted: Sequence[str],
     stats: Sequence[str],
     tails: Mapping[str, Sequence[str]],
-) -> Iterator[bytes]:
-    lines: list[str] = []
+) -> Iterator[Step]:
     for command in commands:
-        lines += [f"a {word}" for word in command]
-        lines.append("x")
-    entered = None
-    for path in wanted:
-        folder, name = posixpath.split(path)
-        if folder != entered:
-            entered = folder
-            lines.append(f"d {folder or '.'}")
-            lines += [f"e {end}" for end in tails.get(folder, ())]
-        lines.append(f"f {name}")
-    lines += [f"s {path}" for path in stats]
-    yield "\n".join([*lines, "q\n"]).encode("utf-8", "surrogateescape")
+        yield ["x", *command]
+    for folder, paths in groupby(wanted, key=posixpath.dirname):
+        if folder in tails:
+            yield ["e", folder or ".", *tails[folder]]
+        yield ["d", folder or ".", *map(posixpath.basename, paths)]
+    for first in range(0, len(stats), STATS):
+        yield ["s", *(f"./{path}" for path in stats[first : first + STATS])]
+    yield ["q"]
 
 
 def _output(lines: Iterator[bytes]) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from jobmon.cluster import landing
-from jobmon.cluster.base import ClusterError, ConnectionLost
+from jobmon.cluster.base import ClusterError, ConnectionLost, Spent
 from jobmon.cluster.landing import Gate
 from jobmon.cluster.transfer import Wanted
 from jobmon.core.text import printable
@@ -68,6 +68,9 @@ class Copy:
                 except OSError as error:  # gone meanwhile, or not to be read
                     trouble.append(str(error))
         return printable("; ".join(trouble)[-600:])
+
+    def spent(self) -> Spent:
+        return Spent()
 
     def stop(self) -> None:
         self._stopped.set()

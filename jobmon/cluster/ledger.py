@@ -14,7 +14,9 @@ and nobody else, ever decides what becomes of the attempt.
    removes the marker of an earlier attempt, calls the submit command, and writes exit code and
    output into the record, which ends in a line ``end``. It asks the cluster's clock right before
    each submission and does nothing after its time, so a loop that wakes up late is harmless;
-   and it would be harmless without that, because of the claim.
+   and it would be harmless without that, because of the claim. The sums of a few scripts are
+   read by one process before their claims: that a script is ours is about an edit over there,
+   which can come between any reading of it and the batch system's own anyhow.
 3. The answer, or the record read at any later time, says ``started KEY n JOBID``.
 
 Recovery needs no knowledge of whether the old loop lives: it claims the same attempt.
@@ -33,8 +35,10 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
-from jobmon.cluster.base import Batch, LookFailed
+from jobmon.cluster.base import Batch, LookFailed, Step
 from jobmon.core.model import (
     Answer,
     Attempt,
@@ -49,6 +53,12 @@ from jobmon.core.text import printable
 
 LOOP_SECONDS = 60
 """How long a submitting loop may go on, by the cluster's clock."""
+
+CLOCK = "/proc/uptime"
+"""A file over there that begins with a count of seconds, read without a process; else ``date``."""
+
+SUMS = 16
+"""How many scripts' sums are read at once: that many submissions are the age of the last one."""
 
 GIVEN_UP = NotRun("was given up before it reached the batch system")
 """The answer of a recovery that won the claim."""
@@ -108,21 +118,22 @@ def cksum(data: bytes) -> str:
     return f"{int(f'{crc:032b}'[::-1], 2) ^ 0xFFFFFFFF} {len(data)}"
 
 
-def block(order: Order, command: Sequence[str]) -> bytes:
-    """The lines that ``submit.sh`` reads for one attempt."""
-    lines = [
-        f"r {record_name(order.attempt)}",
-        f"k {order.attempt.key}",
-        f"d {order.folder or '.'}",
-        f"s {order.script}",
-        f"c {cksum(order.text)}",
-        f"m {order.marker}",
-        f"o {'again' if order.again else 'new'}",
-        *(f"{'z' if need.absent else 'n'} {need.path}" for need in order.needs),
-        *(f"a {word}" for word in command),
-        "g\n",
-    ]
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
+def steps(orders: Sequence[tuple[Order, Sequence[str]]]) -> Iterator[Step]:
+    """What ``submit.sh`` does for these attempts, each with the command that submits it."""
+    for first in range(0, len(orders), SUMS):
+        some = orders[first : first + SUMS]
+        yield ["v", *(f"{order.folder or '.'}/{order.script}" for order, _ in some)]
+        for order, command in some:
+            yield from _attempt(order, command)
+
+
+def _attempt(order: Order, command: Sequence[str]) -> Iterator[Step]:
+    name, job = record_name(order.attempt), order.attempt.key
+    ours = [order.folder or ".", order.script, cksum(order.text), order.marker]
+    yield ["r", name, job, *ours, "again" if order.again else "new"]
+    for absent, needs in groupby(order.needs, key=attrgetter("absent")):
+        yield ["z" if absent else "n", *(need.path for need in needs)]
+    yield ["g", *command]
 
 
 def submit_answers(

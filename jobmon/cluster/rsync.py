@@ -3,26 +3,27 @@
 Flags are those that rsync 3 and macOS's own rsync both have. What comes home ends in a folder
 aside, and what of it may go further is not rsync's to say (``landing.py``).
 It is given no path to quote: here it runs in the run folder, and over there its ``sh`` first
-enters the twin, whose name travels as octal numbers past any login shell. What that shell prints
-unasked is dropped up to a mark (``clean.py``), since rsync would take it for its protocol.
+enters the twin, whose name travels as octal numbers past any login shell, and prints a mark: what
+that shell prints unasked is dropped up to it by the link.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jobmon.cluster import landing
-from jobmon.cluster.base import ClusterError, ConnectionLost, Link
+from jobmon.cluster.base import ClusterError, ConnectionLost, Link, Spent
+from jobmon.cluster.links.tally import Tally
 from jobmon.cluster.transfer import MAX_SIZE, Wanted, rules
 from jobmon.core.text import printable
 
@@ -40,6 +41,7 @@ class Rsync:
         self._ours = ours
         self._pulling: subprocess.Popen[bytes] | None = None
         self._stopped = threading.Event()
+        self._tally = Tally()
 
     def push_tree(self, ours: Sequence[str]) -> None:
         excludes = [f"--exclude=/{pattern}" for pattern in ours]
@@ -72,6 +74,10 @@ class Rsync:
                 up=False,
             )
 
+    def spent(self) -> Spent:
+        """As rsync itself counts; of one that failed nothing is known."""
+        return self._tally.spent()
+
     def stop(self) -> None:
         self._stopped.set()
         process = self._pulling
@@ -79,24 +85,23 @@ class Rsync:
             _end(process)
 
     def _rsync(self, flags: list[str], here: str, names: bytes | None, *, up: bool) -> str:
-        shell = self._link.rsync_shell()
+        mark = "jm" + secrets.token_hex(8)
+        shell = self._link.rsync_shell(mark)
         if shell is None:
             raise ValueError("this link has no rsync shell; use Copy")
         words, host = shell
         octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(self._twin))
-        mark = "jm" + secrets.token_hex(8)
         enter = f'cd "$(printf "{octal}")" && printf %s {mark} && exec rsync "$@"'
         there = f"exec /bin/sh -c '{enter}' rsync"
-        command = ["rsync", "--timeout=60", *flags, f"--rsync-path={there}"]
-        clean = [sys.executable, "-S", "-E", str(Path(__file__).with_name("clean.py")), mark]
-        command += ["-e", shlex.join([*clean, *words])]
+        command = ["rsync", "--timeout=60", "--stats", *flags, f"--rsync-path={there}"]
+        command += ["-e", shlex.join(words)]
         command += [here, f"{host}./"] if up else [f"{host}./", here]
         try:
             with subprocess.Popen(  # noqa: S603 (no shell; names travel on stdin)
                 command,
                 cwd=self._run,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             ) as process:
@@ -104,11 +109,12 @@ class Rsync:
                     self._pulling = process
                 if self._stopped.is_set():
                     _end(process)
-                _, err = process.communicate(names)
+                out, err = process.communicate(names)
         except FileNotFoundError:
             raise ClusterError("rsync is not installed on this machine; install it") from None
         finally:
             self._pulling = None
+        self._tally.add(_told(out))
         return self._judge(process.returncode, err)
 
     def _judge(self, code: int, err: bytes) -> str:
@@ -127,6 +133,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
+
+
+def _told(stats: bytes) -> Spent:
+    """The bytes that ``--stats`` tells, whatever it puts between thousands."""
+    total = {
+        found[1]: int(re.sub(rb"[^0-9]", b"", found[2]))
+        for found in re.finditer(rb"^Total bytes (sent|received): ([0-9][0-9,.]*)", stats, re.M)
+    }
+    return Spent(sent=total.get(b"sent", 0), received=total.get(b"received", 0))
 
 
 def _names(files: Iterable[str]) -> bytes:

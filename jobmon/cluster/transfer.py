@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from jobmon.cluster.base import Spent
 from jobmon.cluster.patterns import Rule, escape
 
 MAX_SIZE = 10 * 1024 * 1024
@@ -49,6 +50,9 @@ class Transfer(Protocol):
         Raises ClusterError; what came by then may stay aside, for the next pull to go on from.
         """
 
+    def spent(self) -> Spent:
+        """The bytes of all transfers so far; their channels are the link's to count."""
+
     def stop(self) -> None:
         """End a pull that is under way; it raises ConnectionLost in its own thread."""
 
@@ -82,6 +86,9 @@ class Same:
 
     def pull(self, wanted: Wanted) -> str:
         return ""
+
+    def spent(self) -> Spent:
+        return Spent()
 
     def stop(self) -> None:
         return None

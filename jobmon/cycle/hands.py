@@ -31,7 +31,7 @@ AGAIN = 20.0
 ENDED = frozenset({Life.FAILED, Life.KILLED})
 """The lives that ``jobmon retry`` opens again."""
 
-_JOBID = re.compile(r"[0-9]{1,18}(?:\[\])?(?:\.[A-Za-z0-9._-]{1,64})?")
+_JOBID = re.compile(r"[0-9]{1,18}")
 
 
 def take_requests(know: Know) -> bool:
@@ -157,7 +157,7 @@ def untenable(jobs: Mapping[Key, Job], key: Key, jobid: JobID | None) -> str:
     if jobid is None or jobid == job.jobid:
         return ""
     if not _JOBID.fullmatch(jobid):
-        return f"{jobid!a} is no job ID, such as 353143 or 101.server"
+        return f"{jobid!a} is no job ID, such as 353143"
     if job.jobid is not None:
         return f"the job ID of {key} is known: {job.jobid}"
     for other in jobs.values():

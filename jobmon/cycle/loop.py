@@ -11,10 +11,10 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from jobmon.cluster.base import ClusterError, LoginFailed, TwinLost
+from jobmon.cluster.base import ClusterError, LoginFailed, Spent, TwinLost
 from jobmon.cluster.cluster import Cluster
 from jobmon.core.life import IN_SYSTEM
 from jobmon.core.model import Event, Life, Mono, Standing
@@ -26,7 +26,7 @@ from jobmon.cycle.record import Recorder
 from jobmon.cycle.state import Know
 from jobmon.cycle.submit import push, settle_ready, submit
 from jobmon.cycle.survey import survey
-from jobmon.run import owner
+from jobmon.run import owner, spending
 from jobmon.run.journal import JournalError
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,18 @@ POLL = 0.25
 LONGEST = 300.0
 """Seconds between two tries on a cluster that does not answer, at most."""
 
+PROMPT = 1.0
+"""Seconds that a look may take before the batch system counts as slow."""
+
+SPARING = 10.0
+"""How many times as long as a slow look took the pause after it is, at least."""
+
 LOGIN_PAUSE = 600.0
 """Seconds before a login that was refused is tried again; sites ban who hammers."""
+
+
+ACCOUNT = 60.0
+"""Seconds between two times that is written down what was asked of the cluster."""
 
 
 @dataclass(slots=True)
@@ -57,6 +67,9 @@ class Loop:
     _logins: int = 0
     _idle_since: Mono | None = None
     _said: str = ""
+    _next_account: float = 0.0
+    _look_took: float = 0.0
+    _spent_before: Spent | None = None
     _looker: Looker = field(init=False)
     _puller: Puller = field(init=False)
     _deleter: Deleter = field(init=False)
@@ -90,6 +103,8 @@ class Loop:
         self._puller.stop()
         with contextlib.suppress(OSError):
             self._recorder.draw(at_once=True)
+        with contextlib.suppress(OSError):
+            self._account()
 
     def _try(self, *, whole: bool, begun: Callable[[], None]) -> bool:
         try:
@@ -121,8 +136,10 @@ class Loop:
         if take_requests(know):
             self.stop.set()
             return
-        survey(know, whole=whole)
+        survey(know)  # the whole of it was read before the first cycle
+        asked = know.clock.now()
         seen = self._looker.look(whole=whole)
+        self._look_took = know.clock.now() - asked
         retry_failed(know, whole=whole)
         self._deleter.step(seen)
         settle_ready(know)
@@ -132,6 +149,17 @@ class Loop:
         self._puller.step()
         self._recorder.draw(seen)
         memory.keep(know)
+        if know.clock.now() >= self._next_account:
+            self._account()
+            self._next_account = know.clock.now() + ACCOUNT
+
+    def _account(self) -> None:
+        """Add what this daemon has asked of the cluster to what others before it did."""
+        path = self.know.paths.spent
+        if self._spent_before is None:
+            before = spending.read(path)
+            self._spent_before = Spent(*(before.get(each.name, 0) for each in fields(Spent)))
+        spending.write(path, asdict(self._spent_before + self.cluster.spent()))
 
     def _fail(self, error: Exception, *, whole: bool) -> None:
         first = whole and not self.answered
@@ -190,12 +218,13 @@ class Loop:
 
     def _pause(self) -> float:
         if not self._failures:
-            wanted = self.know.settings.interval
+            slow = max(0.0, self._look_took - PROMPT)
+            wanted = max(self.know.settings.interval, min(LONGEST, SPARING * slow))
         elif self._refused:
             wanted = LOGIN_PAUSE
         else:
             wanted = min(LONGEST, self.know.settings.interval * 2 ** min(self._failures, 10))
-        return wanted * self.rng.uniform(0.9, 1.1)
+        return wanted * self.rng.uniform(0.8, 1.0)  # never later than was promised
 
     def _wait(self, seconds: float) -> None:
         until = self.know.clock.now() + seconds

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobmon.core.model import JobID, Key, Seen
+from jobmon.core.model import JobID, Key, Kind, Seen
 from jobmon.core.text import printable
 from jobmon.cycle.state import Know
 from jobmon.cycle.survey import reorder, take_order
-from jobmon.run import names, views
+from jobmon.run import names, shown, views
 from jobmon.run.atomic import write_atomically
 from jobmon.run.synced import Stamp
 
@@ -26,6 +27,7 @@ class Recorder:
     know: Know
     _listed: dict[Key, JobID | None] | None = None
     _not_before: float = 0.0
+    _shown_not_before: float = 0.0
 
     def draw(self, seen: Seen | None = None, *, at_once: bool = False) -> None:
         know = self.know
@@ -34,14 +36,24 @@ class Recorder:
             text = "\n".join(printable(line) for line in seen.listing.split("\n"))
             write_atomically(know.paths.qstat, f"# as seen at {when}\n{text}")
         self._draw_now()
+        if len(know.jobs) >= shown.LARGE and (
+            at_once or know.clock.now() >= self._shown_not_before
+        ):
+            self._shown_not_before = know.clock.now() + _cost(self._show) / SHARE
         reorder(know)  # an edit of this very moment is not to be drawn over
         if know.drawn is not None and not know.touched and know.paths.quelist.exists():
             return
         if at_once or know.clock.now() >= self._not_before:
-            began = time.process_time()
-            self._draw_quelist()
-            know.save_present()
-            self._not_before = know.clock.now() + (time.process_time() - began) / SHARE
+            self._not_before = know.clock.now() + _cost(self._draw_quelist) / SHARE
+
+    def _show(self) -> None:
+        know = self.know
+        seen = shown.Shown(names.stamp(know.clock.wall()))
+        for row in shown.table(know.jobs, know.index, know.present, know.stuck):
+            seen.states[row.job.key] = row.state
+            seen.why[row.job.key] = row.reason
+            seen.submissions += sum(e.kind == Kind.SUBMITTING for e in row.job.history)
+        shown.write(know.paths, seen, know.journal.size)
 
     def _draw_now(self) -> None:
         know = self.know
@@ -63,8 +75,16 @@ class Recorder:
             lines = map(know.printed.__getitem__, know.order)
             write_atomically(path, views.print_quelist(lines))
             know.touched.clear()
+            know.save_present()
             know.drawn = Stamp.of(path.stat())
             if old is None or before is None or Stamp.of(os.fstat(old.fileno())) == before:
                 return
             know.drawn = None
             take_order(know, old.read().decode("utf-8", "surrogateescape"))
+
+
+def _cost(act: Callable[[], None]) -> float:
+    """Seconds of the processor that ``act`` took."""
+    began = time.process_time()
+    act()
+    return time.process_time() - began

@@ -14,6 +14,7 @@ from jobmon.cycle.state import Know, job_folder
 from jobmon.cycle.survey import read_folders
 from jobmon.run import names
 from jobmon.run.synced import Stamp
+from jobmon.run.tree import read_plain
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _restore(know: Know, cluster: Cluster, differing: Sequence[Key]) -> None:
 def _order(know: Know, attempt: Attempt) -> Order | None:
     folder, job_id = names.split(attempt.key)
     try:
-        text = (know.paths.run / attempt.key).read_bytes()
+        text = read_plain(know.paths.run / attempt.key)
     except OSError as error:
         if know.complain(f"{attempt.key}: {error.strerror}"):
             log.warning("%s cannot be read: %s", attempt.key, error.strerror)

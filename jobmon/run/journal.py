@@ -156,6 +156,11 @@ class Journal:
             raise _error(self.path, "written", error) from error
         self._end += len(data)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all events so far."""
+        return self._end
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)

@@ -25,6 +25,8 @@ class Paths:
         self.pushed = self.hidden / "pushed"
         self.held = self.hidden / "held"
         self.present = self.hidden / "present"
+        self.shown = self.hidden / "shown.json"
+        self.spent = self.hidden / "spent.json"
         self.memory = self.hidden / "memory.json"
         self.synced = self.hidden / "synced.db"
 

@@ -81,6 +81,8 @@ def left_over(script: bytes) -> list[str]:
     jobmon's own are found wherever they stand. Any other ``__word__`` counts if it stands by
     itself, is none of ``PYTHON_WORDS`` and ends no here-document of the script (``<<__EOF__``).
     """
+    if b"__" not in script:
+        return []
     ends = set(_HEREDOC.findall(script))
     own = b"|".join(_marked(name) for name in sorted(PLACEHOLDERS))
     found = {match.start(): match[0].decode() for match in re.finditer(own, script)}

@@ -7,8 +7,10 @@ time says that a name in them came, went or was replaced, and a slice of all the
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -203,7 +205,7 @@ class Tree:
             return None
         known = self._parsed.get(path)
         if known is None or known[0] != stamp:
-            needs, complaint = read_needs(self._run / path, folder)
+            needs, complaint = read_needs(self._top + path, folder)
             known = self._parsed[path] = (stamp, needs, complaint)
         if known[2]:
             found.complaints.append(known[2])
@@ -214,16 +216,13 @@ def _changed(folder: str) -> int:
     return os.stat(folder).st_mtime_ns  # noqa: PTH116 (a Path for each costs more than the look)
 
 
-def read_needs(path: Path, folder: str) -> tuple[Needs, str]:
+def read_needs(path: str | Path, folder: str) -> tuple[Needs, str]:
     """The needs of the dependency file at ``path``, and what is wrong with it ("" if nothing).
 
     A file that cannot be read or meant holds its job, as a missing one does.
     """
     try:
-        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
-            return None, _no_plain_file(path)
-        with path.open("rb") as file:
-            text = file.read(LARGEST + 1)
+        text = read_plain(path, LARGEST + 1)
         if len(text) > LARGEST:
             return None, (
                 f"{path} is larger than 1 MB, the most that a dependency file may be; "
@@ -232,8 +231,25 @@ def read_needs(path: Path, folder: str) -> tuple[Needs, str]:
         return parse(text.decode("utf-8", "surrogateescape"), folder), ""
     except BadNeed as error:
         return None, f"{path}, line {error.line}: {error}"
+    except NotPlain:
+        return None, _no_plain_file(path)
     except OSError as error:
         return None, f"{path} cannot be read ({error.strerror}); its job is held until it can"
+
+
+class NotPlain(OSError):
+    """What should be a file is a folder, a pipe, a socket or a device."""
+
+
+def read_plain(path: str | Path, most: int = -1) -> bytes:
+    """What the file holds, or its first ``most`` bytes. Raises OSError, NotPlain among them."""
+    # Of a pipe that nobody writes to, an open without O_NONBLOCK would wait for ever.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotPlain(errno.EINVAL, "no plain file", str(path))
+    with os.fdopen(fd, "rb") as file:
+        return file.read(most)
 
 
 def scripts(run: Path) -> Iterator[Key]:
@@ -252,5 +268,5 @@ def is_ours(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in OURS)
 
 
-def _no_plain_file(path: Path) -> str:
+def _no_plain_file(path: str | Path) -> str:
     return f"{path} is no plain file, nor a link to one; its job is held until you mend it"

@@ -10,9 +10,10 @@ from pathlib import Path
 from jobmon.core import needs
 from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life
-from jobmon.core.rows import Row, rows
+from jobmon.core.rows import Row
 from jobmon.run import journal, names
 from jobmon.run.paths import Paths, read_conflicts, read_present, read_stuck
+from jobmon.run.shown import table
 from jobmon.run.tree import read_needs, scripts
 
 
@@ -28,19 +29,7 @@ class View:
     conflicts: list[str]
 
     def rows(self) -> list[Row]:
-        return rows(
-            self.jobs,
-            self.index.of,
-            self.present,
-            names.marker_key,
-            self._held,
-            self.stuck,
-        )
-
-    def _held(self, key: Key) -> str:
-        if key not in self.index:
-            return f"its script is gone here; bring {key} back to let it go"
-        return f"touch {names.dependency(key)} to let it go"
+        return table(self.jobs, self.index, self.present, self.stuck)
 
 
 def view(run: Path) -> View:

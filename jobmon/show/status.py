@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from jobmon.core.model import Kind
 from jobmon.core.rows import Row
-from jobmon.run import names
+from jobmon.run import names, shown, spending
 from jobmon.run.owner import holder
-from jobmon.show.read import View
+from jobmon.run.paths import Paths, read_conflicts
+from jobmon.show.read import View, view
 from jobmon.show.summary import conflicts, counts, summary
 
 
@@ -43,15 +45,30 @@ def _job(row: Row) -> dict[str, object]:
     }
 
 
-def as_table(view: View, say: Callable[[str], None]) -> None:
-    """Print counts by state, who holds the run, and the jobs that need a person."""
-    table = view.rows()
-    first, *rest = summary(table, view.run)
-    rest += conflicts(view.conflicts)
+def as_table(run: Path, say: Callable[[str], None]) -> None:
+    """Print counts by state, who holds the run, what it has cost, and the jobs that need a person.
+
+    Of a large run it is what the daemon last saw. Raises BadFile for a journal that cannot be read.
+    """
+    paths = Paths(run)
+    seen = shown.read(paths)
+    if seen is not None:
+        table, submissions, stands = seen.rows(), seen.submissions, read_conflicts(paths)
+    else:
+        all_of_it = view(run)
+        table, stands = all_of_it.rows(), all_of_it.conflicts
+        submissions = sum(
+            event.kind == Kind.SUBMITTING for row in table for event in row.job.history
+        )
+    first, *rest = summary(table, run)
+    rest += conflicts(stands)
     say(first.partition(": ")[0])
     for state, number in counts(table).items():
         say(f"  {state:10} {number:6}")
-    say(_daemon(view.run))
+    if seen is not None:
+        say(f"files as seen at {seen.at}; 'jobmon status --json' looks at all of them now")
+    say(_daemon(run))
+    say(spending.words(spending.read(paths.spent), submissions))
     if rest:
         say("in need of a person:")
     for line in rest:

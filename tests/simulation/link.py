@@ -7,15 +7,13 @@ does: at once, much later, or never again.
 from __future__ import annotations
 
 import posixpath
-import re
 import shlex
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 from jobmon.cluster import landing
-from jobmon.cluster.base import ConnectionLost, Spent
+from jobmon.cluster.base import ConnectionLost, Spent, body
 from jobmon.cluster.patterns import kept
 from jobmon.cluster.transfer import Wanted, rules
 from simulation.dialects import Commands, NodeDied
@@ -27,7 +25,7 @@ from simulation.world import EPOCH, Faults, World
 STEP = 0.01
 """Seconds that a step of a remote program takes."""
 
-_BODIES = {name: files("jobmon.cluster").joinpath(f"sh/{name}.sh").read_bytes() for name in TWINS}
+_BODIES = {name: body(name).encode() for name in TWINS}
 
 Running = Generator[bytes | None, None, None]
 
@@ -85,9 +83,6 @@ class SimulatedLink:
         self._connected()
         self._channels += 1
         world.advance(STEP)
-        found = re.search(r"count=([0-9]+)", command)
-        assert found is not None
-        program, data = stdin[: int(found[1])], stdin[int(found[1]) :]
         if faults.strike("drop before"):
             raise ConnectionLost(f"{self.where}: broken pipe")
         if faults.strike("a page of text"):
@@ -96,16 +91,14 @@ class SimulatedLink:
         if faults.strike("cannot fork"):
             yield b"sh: fork: Resource temporarily unavailable\n"
             return
-        name, token, args = _read(program)
-        cut = faults.strike("drop while asking")
-        if cut:
-            data = data[: world.chance.randrange(len(data) + 1)]
+        if faults.strike("drop while asking"):  # half a program does nothing
+            raise ConnectionLost(f"{self.where}: connection reset")
+        name, args, steps = _read(stdin)
+        token = args[0].encode()
         yield b"\n%s BEGIN\n" % token
-        running = TWINS[name](self.node, args, data)
+        running = TWINS[name](self.node, args, steps)
         dropped = name == "submit" and faults.strike("drop while submitting")
         yield from self._listen(running, limit, dropped)
-        if cut:
-            raise ConnectionLost(f"{self.where}: connection reset")
         if faults.strike("half an answer"):
             return
         self.here.step("after a call")
@@ -169,7 +162,7 @@ class SimulatedLink:
             return
         self.node.world.after(pause, lambda: self._go_on(running, heard))
 
-    def rsync_shell(self) -> tuple[list[str], str] | None:
+    def rsync_shell(self, mark: str = "") -> tuple[list[str], str] | None:
         return None
 
     def spent(self) -> Spent:
@@ -179,13 +172,16 @@ class SimulatedLink:
         return None
 
 
-def _read(program: bytes) -> tuple[str, bytes, list[str]]:
-    """Which of our programs a framed text is, its token, and its arguments, token included."""
-    name = next(name for name, body in _BODIES.items() if body in program)
-    call = program[program.rindex(b"\nmain ") + 6 : program.rindex(b"; printf ")]
-    text = call.decode("utf-8", "surrogateescape")
-    args = shlex.split(text) if "'" in text else text.split()
-    return name, args[0].encode(), args
+def _read(program: bytes) -> tuple[str, list[str], list[list[str]]]:
+    """Which of our programs a framed text is, its arguments (the token first), and its steps."""
+    name = next(name for name, text in _BODIES.items() if text in program)
+    text = program[program.index(b"\nif main ") + 9 : program.rindex(b"fi; printf ")]
+    call, _, does = text.decode("utf-8", "surrogateescape").partition("; then :\n")
+    return name, _words(call), [_words(line) for line in does.split("\n")[:-1]]
+
+
+def _words(line: str) -> list[str]:
+    return shlex.split(line) if "'" in line else line.split(" ")
 
 
 @dataclass(slots=True)
@@ -249,6 +245,9 @@ class SimulatedTransfer:
         for name, data, at in found:
             here.receive(self.run / name, self.run / landing.ASIDE / name, data, at)
         return ""
+
+    def spent(self) -> Spent:
+        return Spent()
 
     def stop(self) -> None:
         return None

@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
+from jobmon.cluster.base import Step
 from jobmon.cluster.ledger import cksum
 from simulation.disk import Disk
 
@@ -59,12 +60,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _lines(stdin: bytes) -> Iterator[tuple[str, str]]:
-    """Each whole line, as its first two characters and the rest."""
-    for line in stdin.decode("utf-8", "surrogateescape").split("\n")[:-1]:
-        yield line[:2], line[2:]
-
-
 def _captured(output: bytes) -> bytes:
     """What ``$(...)`` makes of an output."""
     return output.replace(b"\0", b"").rstrip(b"\n")
@@ -90,41 +85,42 @@ def _record(twin: str, name: str) -> str:
     return _at(twin, ".jobmon/record", name)
 
 
-def ask(host: Host, args: Sequence[str], stdin: bytes) -> Steps:
+def ask(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     """As ``ask.sh``: what is seen of files is what a lagging file system shows."""
     token, twin, run, limit = args
     mark, cwd = _bytes(token), twin or host.home
     if twin and (wrong := (yield from _astray(host, twin, run))):
         yield _bytes(f"{token} twin {wrong}\n")
         return
-    words: list[str] = []
-    folder, number = ".", 0
-    for kind, rest in _lines(stdin):
+    number, there = 0, ""
+    for kind, *words in steps:
         match kind:
-            case "a ":
-                words.append(rest)
             case "x":
                 yield mark + b" runs\n"
                 yield None
                 code, out, err = yield from host.run(words, cwd, float(limit))
                 yield None
                 yield b"%s\n%s ran %d\n%s\n%s said\n" % (out, mark, code, _captured(err), mark)
-                words = []
-            case "d ":
-                folder = rest
-            case "f ":
-                number += 1
-                yield None
-                if host.disk.exists(_at(cwd, folder, rest), host.now):
-                    yield b"%s there %d\n" % (mark, number)
-            case "s ":
-                yield None
-                if found := host.disk.stat(_at(cwd, rest), host.now):
-                    yield _bytes(f"{token} stat {found[0]} {found[1]} {rest}\n")
-            case "e ":
-                yield from _last_lines(host, token, cwd, folder, rest)
+            case "d":
+                for name in words[1:]:
+                    number += 1
+                    yield None
+                    if host.disk.exists(_at(cwd, words[0], name), host.now):
+                        there += f" {number}"
+                if len(there) >= 1000:
+                    yield _bytes(f"{token} there{there}\n")
+                    there = ""
+            case "s":
+                for path in words:
+                    yield None
+                    if found := host.disk.stat(_at(cwd, path), host.now):
+                        yield _bytes(f"{token} stat {found[0]} {found[1]} {path}\n")
+            case "e":
+                for end in words[1:]:
+                    yield from _last_lines(host, token, cwd, words[0], end)
             case "q":
-                yield mark + b" whole\n"
+                yield (_bytes(f"{token} there{there}\n") if there else b"") + mark + b" whole\n"
+                there = ""
 
 
 def _last_lines(host: Host, token: str, cwd: str, folder: str, end: str) -> Steps:
@@ -153,60 +149,68 @@ class _Loop:
     began: float
     deadline: float
     limit: float
-    fields: dict[str, str] = field(default_factory=dict)
-    needs: list[tuple[str, str]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
+    sums: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+    folder: str = ""
+    script: str = ""
+    marker: str = ""
+    again: bool = False
+    ours: bool = False
 
     def late(self) -> bool:
         return not self.began <= self.host.time() // 1 <= self.deadline
 
     def record(self, text: bytes) -> bool:
         at = int(self.host.now)
-        return self.host.disk.append(_record(self.twin, self.fields["r"]), text, at)
+        return self.host.disk.append(_record(self.twin, self.name), text, at)
 
     def did(self, what: str) -> bytes:
-        return _bytes(f"{self.token} did {self.fields['r']} {what}\n")
+        return _bytes(f"{self.token} did {self.name} {what}\n")
 
     def close(self, what: str) -> Steps:
+        self.ours = False
         yield None
         self.record(_bytes(f"{what}\nend\n"))
         yield None
         yield self.did(what)
 
 
-def submit(host: Host, args: Sequence[str], stdin: bytes) -> Steps:
+def submit(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     """As ``submit.sh``."""
-    token, twin, run, seconds, limit = args
+    token, twin, run, seconds, limit, _ = args
     began = host.time() // 1
     if wrong := (yield from _astray(host, twin, run)):
         yield _bytes(f"{token} twin {wrong}\n")
         return
     loop = _Loop(host, token, twin, began, began + int(seconds), float(limit))
-    for kind, rest in _lines(stdin):
+    for kind, *words in steps:
         match kind:
-            case "r " | "k " | "d " | "s " | "c " | "m " | "o ":
-                loop.fields[kind[0]] = rest
-            case "n " | "z ":
-                loop.needs.append((kind[0], rest))
-            case "a ":
-                loop.words.append(rest)
-            case "g":
-                yield from _attempt(loop)
-                loop.words, loop.needs = [], []
+            case "v":
+                loop.sums = {}
+                for path in words:
+                    yield None
+                    if (script := host.disk.read(_at(twin, path))) is not None:
+                        loop.sums[path] = cksum(script)
+            case "r":
+                yield from _claimed(loop, words)
+            case "n" | "z" if loop.ours:
+                yield from _demands(loop, words, absent=kind == "z")
+            case "g" if loop.ours:
+                yield from _go(loop, words)
 
 
-def _attempt(loop: _Loop) -> Steps:
-    """One attempt; what it says at its end is one piece."""
-    host, disk, asked = loop.host, loop.host.disk, loop.fields
-    folder = _at(loop.twin, asked["d"])
+def _claimed(loop: _Loop, words: list[str]) -> Steps:
+    loop.name, key, loop.folder, loop.script, total, loop.marker, order = words
+    loop.again, loop.ours = order == "again", False
+    host, disk = loop.host, loop.host.disk
     yield None
-    if not disk.create(_record(loop.twin, asked["r"]), int(host.now)):
+    if not disk.create(_record(loop.twin, loop.name), int(host.now)):
         yield None
-        lost = disk.exists(_record(loop.twin, asked["r"]))
+        lost = disk.exists(_record(loop.twin, loop.name))
         yield loop.did("lost" if lost else "unwritable")
         return
     yield None
-    if not loop.record(_bytes(f"key {asked['k']}\n")):
+    if not loop.record(_bytes(f"key {key}\n")):
         yield from loop.close("unwritable")
         return
     yield None
@@ -214,17 +218,30 @@ def _attempt(loop: _Loop) -> Steps:
         yield from loop.close("late")
         return
     yield None
-    script = disk.read(_at(folder, asked["s"]))
-    if script is None or cksum(script) != asked["c"]:
+    path = f"{loop.folder}/{loop.script}"
+    script = disk.read(_at(loop.twin, path))
+    if script is None or total not in (loop.sums.get(path), cksum(script)):
         yield from loop.close("differs")
         return
-    if unmet := (yield from _unmet(loop)):
-        yield from loop.close(f"unmet {unmet}")
-        return
+    loop.ours = True
+
+
+def _demands(loop: _Loop, paths: Sequence[str], *, absent: bool) -> Steps:
+    for path in paths:
+        yield None
+        if loop.host.disk.exists(_at(loop.twin, path), loop.host.now) == absent:
+            yield from loop.close(f"unmet not {path}" if absent else f"unmet {path}")
+            return
+
+
+def _go(loop: _Loop, words: Sequence[str]) -> Steps:
+    """Go: what it says at its end is one piece."""
+    disk = loop.host.disk
+    folder = _at(loop.twin, loop.folder)
     yield None
-    marker = _at(folder, asked["m"])
-    if disk.exists(marker, host.now):
-        if asked["o"] != "again":
+    marker = _at(folder, loop.marker)
+    if disk.exists(marker, loop.host.now):
+        if not loop.again:
             yield from loop.close("marked")
             return
         yield None
@@ -235,23 +252,15 @@ def _attempt(loop: _Loop) -> Steps:
     if loop.late():
         yield from loop.close("late")
         return
-    yield from _submission(loop, folder)
+    yield from _submission(loop, folder, words)
 
 
-def _unmet(loop: _Loop) -> Generator[None, None, str]:
-    for letter, path in loop.needs:
-        yield None
-        if loop.host.disk.exists(_at(loop.twin, path), loop.host.now) == (letter == "z"):
-            return f"not {path}" if letter == "z" else path
-    return ""
-
-
-def _submission(loop: _Loop, folder: str) -> Steps:
+def _submission(loop: _Loop, folder: str, words: Sequence[str]) -> Steps:
     yield None
     code, said = 1, b""  # where the folder has gone meanwhile
     if loop.host.disk.is_dir(folder):
-        words = [*loop.words, loop.fields["s"]]
-        code, out, err = yield from loop.host.run(words, folder, loop.limit)
+        command = [*words, loop.script]
+        code, out, err = yield from loop.host.run(command, folder, loop.limit)
         said = _captured(out + err)
     yield None
     loop.record(b"ran %d\n%s\nend\n" % (code, said))
@@ -259,19 +268,16 @@ def _submission(loop: _Loop, folder: str) -> Steps:
     yield loop.did(f"ran {code}") + b"%s\n%s said\n" % (said, _bytes(loop.token))
 
 
-def recover(host: Host, args: Sequence[str], stdin: bytes) -> Steps:
+def recover(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     """As ``recover.sh``."""
     token, twin, run = args
     if wrong := (yield from _astray(host, twin, run)):
         yield _bytes(f"{token} twin {wrong}\n")
         return
-    key = ""
-    for kind, rest in _lines(stdin):
+    for kind, *words in steps:
         match kind:
-            case "k ":
-                key = rest
-            case "r ":
-                yield from _claim(host, token, twin, rest, key)
+            case "r":
+                yield from _claim(host, token, twin, words[0], words[1])
             case "l":
                 yield None
                 names = host.disk.names(_at(twin, ".jobmon/record"))
@@ -305,7 +311,7 @@ def _show(host: Host, token: str, twin: str, name: str) -> Steps:
     yield (host.disk.read(_record(twin, name)) or b"") + _bytes(f"\n{token} said\n")
 
 
-def twin(host: Host, args: Sequence[str], stdin: bytes) -> Steps:
+def twin(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     """As ``twin.sh``."""
     token, place, run, mode = args
     disk, at = host.disk, int(host.now)
@@ -355,7 +361,7 @@ def _twin_state(disk: Disk, place: str, run: str) -> Generator[None, None, str]:
     return "empty" if disk.is_dir(_at(place)) and left in ([], [".jobmon"]) else "foreign"
 
 
-def probe(host: Host, args: Sequence[str], stdin: bytes) -> Steps:
+def probe(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     """As ``probe.sh``."""
     token, which = args
     yield _bytes(f"{token} user {host.user}\n{token} home {host.home}\n{token} path {host.path}\n")
@@ -384,6 +390,6 @@ def _answers(host: Host, token: str, name: str, words: list[str]) -> Steps:
     yield _bytes(f"{token} batch {name} {code} {path}\n") + said + _bytes(f"\n{token} said\n")
 
 
-TWINS: Mapping[str, Callable[[Host, Sequence[str], bytes], Steps]] = MappingProxyType(
+TWINS: Mapping[str, Callable[[Host, Sequence[str], Sequence[Step]], Steps]] = MappingProxyType(
     {"ask": ask, "submit": submit, "recover": recover, "twin": twin, "probe": probe}
 )

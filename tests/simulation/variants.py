@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from jobmon.cluster.base import Step
 from jobmon.cluster.batch import sge, slurm
 from jobmon.cluster.cluster import Cluster
 from jobmon.core.model import Answer, Event, Kind, Life, Refused, Unclear, Verdict
@@ -40,26 +41,31 @@ def no_claim() -> contextlib.AbstractContextManager[None]:
     return _instead(Disk, "create", lambda self, path, at: self.write(path, b"", at))
 
 
-def claim_after_qsub() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def claim_after_qsub() -> Iterator[None]:
     """The claim is made when the batch system has accepted already."""
 
-    def attempt(loop: Any) -> twins.Steps:
-        yield from twins._submission(loop, f"{loop.twin}/{loop.fields['d']}")
-        path = twins._record(loop.twin, loop.fields["r"])
-        loop.host.disk.create(path, int(loop.host.time()))
+    def claimed(loop: Any, words: Sequence[str]) -> twins.Steps:
+        loop.name, _, loop.folder, loop.script, *_ = words
+        loop.ours = True
+        yield None
 
-    return _instead(twins, "_attempt", attempt)
+    def go(loop: Any, words: Sequence[str]) -> twins.Steps:
+        yield from twins._submission(loop, f"{loop.twin}/{loop.folder}", words)
+        loop.host.disk.create(twins._record(loop.twin, loop.name), int(loop.host.time()))
+
+    with _instead(twins, "_claimed", claimed), _instead(twins, "_go", go):
+        yield
 
 
 @contextlib.contextmanager
 def markers_before_the_listing() -> Iterator[None]:
     """The files are looked at first, the listing comes second, and nobody looks again."""
 
-    def ask(host: twins.Host, args: Sequence[str], stdin: bytes) -> twins.Steps:
-        lines = stdin.splitlines(keepends=True)
-        commands = [line for line in lines if line[:2] in (b"a ", b"x\n")]
-        files = [line for line in lines if line[:2] not in (b"a ", b"x\n", b"q\n")]
-        return twins.ask(host, args, b"".join([*files, *commands, b"q\n"]))
+    def ask(host: twins.Host, args: Sequence[str], steps: Sequence[Step]) -> twins.Steps:
+        commands = [step for step in steps if step[0] == "x"]
+        files = [step for step in steps if step[0] not in "xq"]
+        return twins.ask(host, args, [*files, *commands, ["q"]])
 
     def confirm(self: Cluster, gone: Any) -> Any:
         return {key: replace(said, finished=False) for key, said in real(self, gone).items()}

@@ -45,10 +45,12 @@ class FabricLink:
         self._single.reopen()
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
-        with self._session(command.encode("utf-8", "surrogateescape"), limit) as channel:
-            yield from flow.stream(channel, stdin, limit, self.where)
+        words = command.encode("utf-8", "surrogateescape")
+        with self._session(words, limit) as channel:
+            self._single.tally.add(Spent(sent=len(words) + len(stdin)))
+            yield from self._single.tally.heard(flow.stream(channel, stdin, limit, self.where))
 
-    def rsync_shell(self) -> tuple[list[str], str]:
+    def rsync_shell(self, mark: str = "") -> tuple[list[str], str]:
         """Opens the connection first: an rsync can only say that it broke, not why."""
         self._single.get()
         with self._tunnelling:
@@ -61,10 +63,11 @@ class FabricLink:
                     lambda command: self._session(command, RSYNC_LIMIT), self.where
                 )
             socket = str(self._tunnel.path)
-        return [sys.executable, "-S", "-E", str(_BRIDGE), socket], "cluster:"
+        marked = [f"-M{mark}"] if mark else []
+        return [sys.executable, "-S", "-E", str(_BRIDGE), socket, *marked], "cluster:"
 
     def spent(self) -> Spent:
-        return self._single.spent()
+        return self._single.tally.spent()
 
     def close(self) -> None:
         """End everything; a thread that still uses the link gets ConnectionLost."""
@@ -118,7 +121,7 @@ class FabricLink:
                 time.sleep(pause)
                 pause = min(2.0, pause * 1.6)
                 continue
-            self._single.spend()
+            self._single.tally.add(Spent(channels=1))
             return channel
 
     def _run(self, channel: paramiko.Channel, command: bytes, limit: float) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import paramiko
 
 from jobmon.cluster.base import ConnectionLost
 
 CHUNK = 1 << 18
+ALL = 1 << 24  # Paramiko would move what a smaller piece leaves, each time
 SMALL = 1 << 15  # less than any server's first window: sent without waiting
 TICK = 0.5  # seconds between looks at stderr where stdout is silent
 
@@ -48,7 +49,7 @@ def read(
     while True:
         try:
             try:
-                data = channel.recv(CHUNK)
+                data = channel.recv(ALL)
             except TimeoutError:
                 data = None
             while channel.recv_stderr_ready():
@@ -92,7 +93,9 @@ def send(
     return True
 
 
-def stream(channel: paramiko.Channel, stdin: bytes, limit: float, where: str) -> Iterator[bytes]:
+def stream(
+    channel: paramiko.Channel, stdin: bytes, limit: float, where: str
+) -> Generator[bytes, None, None]:
     """Feed ``stdin`` to a running command and yield its stdout. Raises ConnectionLost."""
     silence = Silence()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from jobmon.cluster.base import ConnectionLost, Spent
 from jobmon.cluster.links import child
+from jobmon.cluster.links.tally import Tally, asked
 
 
 class LocalLink:
@@ -16,26 +17,24 @@ class LocalLink:
 
     def __init__(self) -> None:
         self.where = f"{getpass.getuser()}@{socket.gethostname()}"
-        self._channels = 0
-        self._count = threading.Lock()
+        self._tally = Tally()
         self._closed = threading.Event()
 
     def open(self) -> None:
         self._closed.clear()
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
-        with self._count:
-            self._channels += 1
+        self._tally.add(asked(command, stdin))
         if self._closed.is_set():
             raise ConnectionLost(f"{self.where}: the connection was closed here")
         argv = ["/bin/sh", "-c", command]
-        yield from child.stream(argv, stdin, limit, self.where, self._closed)
+        yield from self._tally.heard(child.stream(argv, stdin, limit, self.where, self._closed))
 
-    def rsync_shell(self) -> None:
+    def rsync_shell(self, mark: str = "") -> None:
         return None
 
     def spent(self) -> Spent:
-        return Spent(0, self._channels)
+        return self._tally.spent()
 
     def close(self) -> None:
         """Whoever still listens gets ConnectionLost; what runs ends by itself."""

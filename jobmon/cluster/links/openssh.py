@@ -11,12 +11,14 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from jobmon.cluster import clean
 from jobmon.cluster.base import ConnectionLost, Spent
 from jobmon.cluster.links import child
 from jobmon.cluster.links.login import Ask
 from jobmon.cluster.links.master import Master
 from jobmon.cluster.links.single import Single
 from jobmon.cluster.links.sshconfig import Host
+from jobmon.cluster.links.tally import asked
 
 COMMANDS = 2  # at once; with an rsync each way that is four channels
 _LOST = 255  # ssh's own exit code for everything that went wrong
@@ -41,27 +43,29 @@ class OpensshLink:
                 f"{self.where}: {COMMANDS} commands were still running after {limit:g} s"
             )
         try:
-            yield from self._stream(command, stdin, limit, until)
+            yield from self._single.tally.heard(self._stream(command, stdin, limit, until))
         finally:
             self._places.release()
 
-    def rsync_shell(self) -> tuple[list[str], str]:
+    def rsync_shell(self, mark: str = "") -> tuple[list[str], str]:
         master = self._single.get()
-        self._single.spend()
-        return master.client(), "cluster:"
+        self._single.tally.add(Spent(channels=1))
+        return clean.shell(mark, master.client()), "cluster:"
 
     def spent(self) -> Spent:
-        return self._single.spent()
+        return self._single.tally.spent()
 
     def close(self) -> None:
         """End everything; a thread that still uses the link gets ConnectionLost."""
         self._single.close()
 
-    def _stream(self, command: str, stdin: bytes, limit: float, until: float) -> Iterator[bytes]:
+    def _stream(
+        self, command: str, stdin: bytes, limit: float, until: float
+    ) -> Generator[bytes, None, None]:
         pause = 0.05
         while True:
             master = self._single.get()
-            self._single.spend()
+            self._single.tally.add(asked(command, stdin))
             code, said = yield from self._once(master, command, stdin, limit)
             if code != _LOST:
                 return

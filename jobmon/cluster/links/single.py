@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from jobmon.cluster.base import ClusterError, ConnectionLost, Spent
+from jobmon.cluster.links.tally import Tally
 
 
 class Connection(Protocol):
@@ -35,12 +36,10 @@ class Single(Generic[C]):
         self._dial = dial
         self._open: C | None = None
         self._login = threading.Lock()  # held while a person may be asked
-        self._count = threading.Lock()
         self._attempts = 0
         self._failed: ClusterError | None = None
         self._closed = False
-        self._logins = 0
-        self._channels = 0
+        self.tally = Tally()
 
     def reopen(self) -> C:
         """The connection, also after ``close``."""
@@ -68,8 +67,7 @@ class Single(Generic[C]):
                 self._failed = error
                 raise
             self._failed = None
-            with self._count:
-                self._logins += self._open.logins
+            self.tally.add(Spent(logins=self._open.logins))
             return self._open
 
     def check(self) -> None:
@@ -83,15 +81,6 @@ class Single(Generic[C]):
             if self._open is dead:
                 self._open = None
         dead.close()
-
-    def spend(self) -> None:
-        """Count a channel."""
-        with self._count:
-            self._channels += 1
-
-    def spent(self) -> Spent:
-        with self._count:
-            return Spent(self._logins, self._channels)
 
     def close(self) -> None:
         """End it; a thread that still uses it gets ConnectionLost until ``reopen``."""

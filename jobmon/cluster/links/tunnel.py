@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -97,8 +97,9 @@ class Tunnel:
             if len(fds) != 3:
                 return
             try:
-                with self._session(command) as channel:
-                    code = _pump(channel, sock, fds, self._where)
+                mark, _, words = command.partition(b"\n")
+                with self._session(words) as channel:
+                    code = _pump(channel, sock, fds, self._where, mark)
             except (ClusterError, OSError, paramiko.SSHException, EOFError) as error:
                 _complain(fds[2], error)
                 return
@@ -127,16 +128,19 @@ def _some(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def _pump(channel: paramiko.Channel, sock: socket.socket, fds: list[int], where: str) -> int:
+def _pump(
+    channel: paramiko.Channel, sock: socket.socket, fds: list[int], where: str, mark: bytes
+) -> int:
     """Move the bytes until the command ends; its exit code, 255 if a signal ended it."""
     near_in, near_out, near_err = fds
     up = threading.Thread(target=_upload, args=(channel, near_in, sock), daemon=True)
     up.start()
     try:
         silence = flow.Silence()
-        for data in flow.read(
+        heard = flow.read(
             channel, lambda text: _write(near_err, text, sock), silence, float("inf"), where
-        ):
+        )
+        for data in _behind(mark, heard):
             _write(near_out, data, sock)
         channel.status_event.wait(_END)
         return channel.exit_status if 0 <= channel.exit_status < 256 else 255
@@ -144,6 +148,18 @@ def _pump(channel: paramiko.Channel, sock: socket.socket, fds: list[int], where:
         flow.close(channel)
         _shutdown(sock, socket.SHUT_RD)
         up.join(5)
+
+
+def _behind(mark: bytes, heard: Iterator[bytes]) -> Iterator[bytes]:
+    """What comes after the mark: a noisy login shell speaks first."""
+    noise = b""
+    for data in heard if mark else ():
+        noise += data
+        if mark in noise:
+            yield noise.partition(mark)[2]
+            break
+        noise = noise[-len(mark) :]
+    yield from heard
 
 
 def _upload(channel: paramiko.Channel, near: int, sock: socket.socket) -> None:

@@ -1,8 +1,9 @@
 # limited SECONDS WORDS...: runs a command, and after that time ends it with all that it started.
+# It may end the shell it is called in: always by $(...).
 # Stands before every other program: see frame in base.py.
 limited() {
     if command -v timeout >/dev/null 2>&1; then
-        timeout -k 5 "$@"
+        exec timeout -k 5 "$@"
     else
         seconds=$1
         shift
@@ -22,11 +23,15 @@ watch() {
     end_all "$1"
 }
 
+children() {
+    ps -A -o ppid= -o pid= | while read -r parent pid; do
+        [ "$parent" = "$1" ] && echo "$pid"
+    done
+}
+
 end_all() {
     # The children first: of a dead parent nobody knows them.
-    for child in $(ps -A -o ppid= -o pid= | while read -r parent pid; do
-        [ "$parent" = "$1" ] && echo "$pid"
-    done); do
+    for child in $(children "$1"); do
         end_all "$child"
     done
     kill -9 "$1"

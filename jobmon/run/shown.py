@@ -1,0 +1,102 @@
+"""What ``jobmon status`` shows of a large run at once: the daemon leaves it, as reading all of such
+a run takes long.
+
+It is where each job stood at a byte of the journal; what the journal says behind that byte is laid
+on top, so only what files say of a job (held, waiting, blocked) may be as old as the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from jobmon.core.life import Job
+from jobmon.core.model import Event, Key, Kind
+from jobmon.core.needs import Index
+from jobmon.core.rows import Row, rows
+from jobmon.run import journal, names
+from jobmon.run.atomic import write_atomically
+from jobmon.run.paths import Paths
+
+LARGE = 5000
+"""Jobs from which on a run is large; a smaller one is read whole whenever it is asked for."""
+
+_STATES = {
+    Kind.READY: "ready",
+    Kind.SUBMITTING: "submitted",
+    Kind.UNSUBMITTED: "ready",
+    Kind.STARTED: "submitted",
+    Kind.REOPENED: "waiting",
+}
+
+
+def table(
+    jobs: Mapping[Key, Job], index: Index, present: set[str], stuck: Mapping[Key, str]
+) -> list[Row]:
+    """Every job as a person is shown it. ``present``: the needed files that are there."""
+
+    def held(key: Key) -> str:
+        if key not in index:
+            return f"its script is gone here; bring {key} back to let it go"
+        return f"touch {names.dependency(key)} to let it go"
+
+    return rows(jobs, index.of, present, names.marker_key, held, stuck)
+
+
+@dataclass(slots=True)
+class Shown:
+    """Where each job stands, and why where that was said; ``at`` is when the daemon saw it."""
+
+    at: str
+    submissions: int = 0
+    states: dict[Key, str] = field(default_factory=dict)
+    why: dict[Key, str] = field(default_factory=dict)
+
+    def rows(self) -> list[Row]:
+        """As much of the table as is known."""
+        return [Row(Job(k), state, (), self.why.get(k, "")) for k, state in self.states.items()]
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Lay on top what happened since."""
+        for event in events:
+            self.submissions += event.kind == Kind.SUBMITTING
+            self.states[event.key] = _STATES.get(event.kind, str(event.kind))
+            self.why[event.key] = event.notes.get("reason", "")
+
+
+def write(paths: Paths, shown: Shown, offset: int) -> None:
+    """Leave it for others, as of the byte ``offset`` of the journal. Raises OSError."""
+    by_state: dict[str, list[Key]] = {}
+    for key, state in shown.states.items():
+        by_state.setdefault(state, []).append(key)
+    text = json.dumps(
+        {
+            "at": shown.at,
+            "offset": offset,
+            "submissions": shown.submissions,
+            "states": by_state,
+            "why": {key: why for key, why in shown.why.items() if why},
+        }
+    )
+    write_atomically(paths.shown, text)
+
+
+def read(paths: Paths) -> Shown | None:
+    """What a daemon left, brought up to the journal's end; None where the run is to be read.
+
+    Raises BadFile for a journal that cannot be read.
+    """
+    try:
+        data = json.loads(paths.shown.read_bytes())
+        shown = Shown(str(data["at"]), int(data["submissions"]))
+        for state, keys in data["states"].items():
+            shown.states.update(dict.fromkeys(map(Key, keys), state))
+        shown.why = {Key(key): str(why) for key, why in data["why"].items()}
+        offset = int(data["offset"])
+        if len(shown.states) < LARGE or paths.journal.stat().st_size < offset:
+            return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    shown.add(journal.follow(paths.journal, offset)[0])
+    return shown
