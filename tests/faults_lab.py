@@ -219,7 +219,8 @@ class Lab:
     def make(self) -> None:
         settings = Settings.model_validate({"remote": "local", "grace": 60.0, **self.settings})
         identity = Identity("r-1", "me@here", "local", str(self.twin))
-        make.make(self.project, DATE, settings, identity)
+        with make.copying(self.project) as copied:
+            make.make(copied, DATE, settings, identity)
 
     def session(
         self,

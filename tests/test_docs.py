@@ -346,6 +346,7 @@ def alike(text: str) -> list[str]:
         (r"\(\d+ of (\d+)\)$", r"(N of \1)"),
         (r"(\.[oe])\d+\b", r"\1ID"),
         (r"^(TIME \w+ \S+) \d+ ", r"\1 ID "),
+        (r"\d+ channels, [\d.]+ \w?B sent, [\d.]+ \w?B received", "N channels, SIZES"),
         (r"-?\d+\.\d{3,}", "NUMBER"),
         (r"[ \t]+", " "),
     ):

@@ -371,7 +371,8 @@ def test_a_one_time_code_is_asked_for_once(
         return str(testcluster.otp())
 
     def refused() -> int:
-        return testcluster.log("otp").read_bytes().count(b"Failed keyboard-interactive/pam")
+        log: Path = testcluster.log("otp")
+        return log.read_bytes().count(b"Failed keyboard-interactive/pam")
 
     before = refused()
     link = links(kind, "otp", ask)

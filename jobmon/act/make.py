@@ -57,9 +57,9 @@ def check(init: Path) -> None:
                 _, complaint = read_needs(path, folder)
                 if complaint:
                     raise UsageError(complaint)
-    for path in init.iterdir():
-        if is_ours(path.name) and path.name != "jobmon.yaml":
-            raise UsageError(f"{path}: jobmon keeps a file of that name; rename yours")
+    for top in init.iterdir():
+        if is_ours(top.name) and top.name != "jobmon.yaml":
+            raise UsageError(f"{top}: jobmon keeps a file of that name; rename yours")
 
 
 def _walk(top: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
@@ -77,32 +77,67 @@ def _walk(top: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
         ]
 
 
-def make(project: Path, date: str, settings: Settings, identity: Identity) -> tuple[Path, Checked]:
-    """Make the run folder ``project/date``. Raises UsageError if it is there already."""
-    run = project / date
-    header = header_text(settings)
-    half = project / f".{date}.{secrets.token_hex(4)}{_HALF}"
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """The copy of a project's ``init/`` that ``cp`` is making aside."""
+
+    project: Path
+    half: Path
+    process: subprocess.Popen[bytes]
+
+    def wait(self) -> None:
+        """Raises UsageError if it was not copied whole."""
+        _, errors = self.process.communicate()
+        if self.process.returncode != 0:
+            said = errors.decode("utf-8", "replace").strip().split("\n")[0]
+            raise UsageError(f"{printable(said)}; the run was not made")
+
+
+@contextlib.contextmanager
+def copying(project: Path) -> Iterator[Copying]:
+    """Copy ``init/`` aside with its links, modes and times, while the caller goes on.
+
+    By ``cp``, twice as quick as Python at it. What was not made into a run is cleared away at the
+    end. Raises UsageError.
+    """
+    half = project / f".{secrets.token_hex(6)}{_HALF}"
+    command = ["cp", "-RPp", "--", str((project / "init").absolute()), str(half.absolute())]
     try:
         with _making(project):
-            _copy(project / "init", half)
-            found = _fill(half, run.name, settings, identity, header)
-            paths = Paths(half)
-            paths.hidden.mkdir(mode=0o700, exist_ok=True)
-            write_run_file(paths.settings, settings, identity)
-            paths.now.touch()
-            paths.journal.touch()
-            paths.quelist.write_text(views.print_quelist([]), "utf-8")
-            write_kill(paths.kill)
-            if run.exists():
-                raise UsageError(f"{run} is there already; a run is never made onto another")
-            half.rename(run)
+            process = subprocess.Popen(  # noqa: S603 (no shell)
+                command, stderr=subprocess.PIPE, env=os.environ | {"LC_ALL": "C"}
+            )
+            try:
+                yield Copying(project, half, process)
+            finally:
+                process.kill()
+                process.wait()
+                shutil.rmtree(half, ignore_errors=True)
     except OSError as error:
         raise UsageError(
-            f"{error.filename or run}: {error.strerror}; the run was not made"
+            f"{error.filename or project}: {error.strerror}; the run was not made"
         ) from None
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
-    link_latest(project, date)
+
+
+def make(
+    copied: Copying, date: str, settings: Settings, identity: Identity
+) -> tuple[Path, Checked]:
+    """Make the run folder ``project/date``. Raises UsageError if it is there already."""
+    run, half = copied.project / date, copied.half
+    header = header_text(settings)
+    copied.wait()
+    found = _fill(half, settings, identity, header)
+    paths = Paths(half)
+    paths.hidden.mkdir(mode=0o700, exist_ok=True)
+    write_run_file(paths.settings, settings, identity)
+    paths.now.touch()
+    paths.journal.touch()
+    paths.quelist.write_text(views.print_quelist([]), "utf-8")
+    write_kill(paths.kill)
+    if run.exists():
+        raise UsageError(f"{run} is there already; a run is never made onto another")
+    half.rename(run)
+    link_latest(copied.project, date)
     return run, found
 
 
@@ -142,25 +177,7 @@ def link_latest(project: Path, date: str) -> None:
         ) from None
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a tree with its links, modes and times: by ``cp``, twice as quick as Python at it.
-
-    Raises UsageError.
-    """
-    done = subprocess.run(  # noqa: S603 (no shell)
-        ["cp", "-RPp", "--", source.absolute(), target.absolute()],  # noqa: S607 (the PATH's)
-        capture_output=True,
-        env=os.environ | {"LC_ALL": "C"},
-        check=False,
-    )
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
-        raise UsageError(f"{printable(said)}; the run was not made")
-
-
-def _fill(
-    half: Path, date: str, settings: Settings, identity: Identity, header: str | None
-) -> Checked:
+def _fill(half: Path, settings: Settings, identity: Identity, header: str | None) -> Checked:
     """Replace the placeholders in every script; count the jobs, collect what to warn of."""
     jobs = 0
     warnings: list[str] = []

@@ -110,15 +110,16 @@ def _new(
 ) -> tuple[Path, Link, Settings, Identity]:
     """Look at the cluster first, and make the run folder only when all is well."""
     settings = _project_settings(place, wish, say)
-    make.check(place.project / "init")
     date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
-    link = link_to(settings, ask)
-    try:
-        identity = identify(place, date, settings, link, say)
-        run, found = make.make(place.project, date, settings, identity)
-    except BaseException:
-        link.close()
-        raise
+    with make.copying(place.project) as copied:
+        make.check(place.project / "init")
+        link = link_to(settings, ask)
+        try:
+            identity = identify(place, date, settings, link, say)
+            run, found = make.make(copied, date, settings, identity)
+        except BaseException:
+            link.close()
+            raise
     say(f"run {run}: {found.jobs} jobs")
     for warning in found.warnings[:20]:
         say(f"warning: {warning}")
@@ -219,6 +220,7 @@ def _first_push(work: Opened) -> None:
     work.cluster.transfer.push_tree(OURS)
     know.synced.put(stamps)
     know.changed.clear()
+    know.fresh = True
 
 
 def _turn(

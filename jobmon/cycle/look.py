@@ -67,6 +67,7 @@ class Looker:
         changed.sort(key=know.conflicts.__contains__)  # those that stand come last
         seen = self._cluster.look(asked, changed[:STATS])
         self._looked = know.clock.now()
+        know.fresh = False
         flipped = (asked & know.present) ^ seen.files
         know.present -= asked - seen.files
         know.present |= seen.files

@@ -7,6 +7,7 @@ another folder may make, but those have a turn of their own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from jobmon.core.life import OPEN
@@ -55,9 +56,13 @@ class Question:
         self._all = _Turn(self._everything)
 
     def files(self, *, whole: bool) -> set[str]:
-        """The files of the next look, relative to the run folder; all there are if ``whole``."""
+        """The files of the next look, relative to the run folder; all there are if ``whole``, but
+        of a fresh twin only those that it was given."""
         know = self._know
         asked = {names.marker(key) for key in know.in_system | know.again}
+        if whole and know.fresh:
+            top = f"{know.paths.run}/"
+            return asked.union(p for p in self._everything() if os.path.lexists(top + p))
         if whole:
             return asked.union(self._everything())
         for folder in {job_folder(key) for key in know.in_system} - know.unpulled:

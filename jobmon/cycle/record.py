@@ -20,6 +20,10 @@ SHARE = 0.002
 """The share of this machine's time that may be spent on drawing the quelist."""
 
 
+HASTE = 15.0
+"""Seconds after the start in which a daemon has more urgent things to do than the table."""
+
+
 @dataclass(slots=True)
 class Recorder:
     """Draws quelist, qsub.now and qstat; remembers how long the quelist took."""
@@ -27,7 +31,7 @@ class Recorder:
     know: Know
     _listed: dict[Key, JobID | None] | None = None
     _not_before: float = 0.0
-    _shown_not_before: float = 0.0
+    _shown_not_before: float | None = None
 
     def draw(self, seen: Seen | None = None, *, at_once: bool = False) -> None:
         know = self.know
@@ -36,6 +40,8 @@ class Recorder:
             text = "\n".join(printable(line) for line in seen.listing.split("\n"))
             write_atomically(know.paths.qstat, f"# as seen at {when}\n{text}")
         self._draw_now()
+        if self._shown_not_before is None:
+            self._shown_not_before = know.clock.now() + HASTE
         if len(know.jobs) >= shown.LARGE and (
             at_once or know.clock.now() >= self._shown_not_before
         ):

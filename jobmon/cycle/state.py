@@ -49,6 +49,7 @@ class Know:
     order: dict[Key, int] = field(default_factory=dict)  # the quelist's, each with its place
     ready: dict[Key, None] = field(default_factory=dict)  # in that order, see ready_in_order
     index: needs.Index = field(default_factory=needs.Index)
+    fresh: bool = False  # the twin holds what was pushed a moment ago and nothing else
     present: set[str] = field(default_factory=set)  # files that needs name, there when last seen
     # files here that are not as last synced, by folder
     changed: dict[str, dict[str, Stamp]] = field(default_factory=dict)

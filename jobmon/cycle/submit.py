@@ -24,8 +24,9 @@ MOMENT = 0.2
 
 def settle_ready(know: Know) -> None:
     """Journal which jobs became ready: of those whose needs or whose files changed."""
-    jobs = [know.jobs[key] for key in sorted(know.renewed, key=names.order) if key in know.jobs]
-    know.record(resolve(jobs, know.standing, know.clock.wall()))
+    jobs = (know.jobs[key] for key in know.renewed if key in know.jobs)
+    ready = resolve(jobs, know.standing, know.clock.wall())
+    know.record(sorted(ready, key=lambda event: names.order(event.key)))
     know.renewed.clear()  # not before: a journal that cannot be written must not lose them
 
 

@@ -63,6 +63,8 @@ def fill(script: bytes, values: Mapping[str, str]) -> bytes:
     Names may be given with their underscores. Values are written in UTF-8; surrogate escapes
     become the bytes they stand for.
     """
+    if b"__" not in script:
+        return script
     table = {
         _marked(name): value.encode("utf-8", "surrogateescape") for name, value in values.items()
     }

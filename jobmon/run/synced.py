@@ -63,9 +63,12 @@ class Synced:
         )
         self._db.execute("create table if not exists owed (folder blob primary key)")
         self._db.commit()
+        self._empty = not self._db.execute("select 1 from synced limit 1").fetchall()
 
     def of(self, folder: str) -> dict[str, Stamp]:
         """The files of one folder, by name."""
+        if self._empty:  # as when a large tree is read for the first time
+            return {}
         rows = self._ask("select name, size, mtime_ns from synced where folder = ?", folder)
         return {os.fsdecode(name): Stamp(size, mtime_ns) for name, size, mtime_ns in rows}
 
@@ -79,6 +82,7 @@ class Synced:
     def put(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
         """Note that these files are now the same on both sides."""
         self._write("insert or replace into synced values (?, ?, ?, ?)", _stamped(stamps))
+        self._empty = False
 
     def sending(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
         """Note that a push of these files begins."""
