@@ -122,5 +122,5 @@ def test_the_pauses_grow_while_the_batch_system_is_slow(
     lab.session()
     for look, wait in zip(took, pauses, strict=False):
         longest = 30.0 if look == 4.0 else 10.0
-        assert 0.8 * longest <= wait <= longest, "never later than said, nor all at one time"
+        assert 0.9 * longest <= wait <= longest, "never later than said, nor all at one time"
     assert len(set(pauses)) > len(pauses) // 2

@@ -224,7 +224,7 @@ class Loop:
             wanted = LOGIN_PAUSE
         else:
             wanted = min(LONGEST, self.know.settings.interval * 2 ** min(self._failures, 10))
-        return wanted * self.rng.uniform(0.8, 1.0)  # never later than was promised
+        return wanted * self.rng.uniform(0.9, 1.0)  # never later than was promised
 
     def _wait(self, seconds: float) -> None:
         until = self.know.clock.now() + seconds

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ OURS = (
     "quelist.*",
 )
 """What jobmon itself keeps at the top of the run folder, as patterns; it is never synced."""
+
+_OURS = re.compile("|".join(map(fnmatch.translate, OURS)))
 
 LARGEST = 1024 * 1024
 """Bytes a dependency file may have: over there each of its lines is looked at one by one."""
@@ -265,7 +268,7 @@ def scripts(run: Path) -> Iterator[Key]:
 
 def is_ours(name: str) -> bool:
     """Whether ``name``, at the top of the run folder, is jobmon's own."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in OURS)
+    return _OURS.fullmatch(name) is not None
 
 
 def _no_plain_file(path: str | Path) -> str:
