@@ -23,7 +23,8 @@ from jobmon.run import names, script, views
 from jobmon.run.atomic import unused
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, Settings, header_text, write_run_file
-from jobmon.run.tree import is_ours, read_needs, read_plain
+from jobmon.run.synced import Stamp
+from jobmon.run.tree import Parsed, is_ours, read_needs, read_plain
 from jobmon.run.usage import UsageError
 
 _HALF = ".jobmon-half"
@@ -38,8 +39,12 @@ class Checked:
     warnings: tuple[str, ...]
 
 
-def check(init: Path) -> None:
-    """Refuse a tree that cannot be run as it stands. Raises UsageError, naming file and line."""
+def check(init: Path) -> dict[str, Parsed]:
+    """Refuse a tree that cannot be run as it stands. Raises UsageError, naming file and line.
+
+    What the dependency files ask for, by their paths in it.
+    """
+    parsed: dict[str, Parsed] = {}
     for folder, entries in _walk(init):
         for entry in entries:
             name, path = entry.name, entry.path
@@ -54,12 +59,15 @@ def check(init: Path) -> None:
             if wanted or not (entry.is_symlink() or entry.is_file()):  # a pipe, a socket, a device
                 raise UsageError(f"{path}: no plain file, nor a link to one; mend it")
             if part == names.Part.DEPENDENCY:
-                _, complaint = read_needs(path, folder)
+                stamp = Stamp.of(entry.stat())  # before it is read
+                needs, complaint = read_needs(path, folder)
                 if complaint:
                     raise UsageError(complaint)
+                parsed[names.path(folder, name)] = stamp, needs, ""
     for top in init.iterdir():
         if is_ours(top.name) and top.name != "jobmon.yaml":
             raise UsageError(f"{top}: jobmon keeps a file of that name; rename yours")
+    return parsed
 
 
 def _walk(top: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, load, merge, write_run_file
 from jobmon.run.synced import Stamp
-from jobmon.run.tree import OURS
+from jobmon.run.tree import OURS, Parsed
 from jobmon.run.usage import UsageError
 from jobmon.show.read import View
 from jobmon.show.summary import conflicts, summary
@@ -87,12 +87,14 @@ def _start(
     ready: Callable[[int], None],
 ) -> int:
     made = _new if place.run is None else _again
-    run, link, settings, identity = made(place, wish, ask, say)
+    it = made(place, wish, ask, say)
+    run = it.run
     with (
-        opened(run, link, settings, identity, take_over=wish.take_over) as work,
+        opened(run, it.link, it.settings, it.identity, take_over=wish.take_over) as work,
         notices.logged(work.know.paths.log),
-        _stopped_by_signals(stop, link),
+        _stopped_by_signals(stop, it.link),
     ):
+        work.know.tree.remember(it.parsed)
         if place.run is not None:
             say(f"resuming {run} with {work.know.paths.settings}")
         if work.lock.took_over is not None:
@@ -105,14 +107,23 @@ def _start(
         return _turn(work, wish, stop, say, ready)
 
 
-def _new(
-    place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]
-) -> tuple[Path, Link, Settings, Identity]:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A run folder that is there, and what it takes to work on it."""
+
+    run: Path
+    link: Link
+    settings: Settings
+    identity: Identity
+    parsed: dict[str, Parsed] = field(default_factory=dict)
+
+
+def _new(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Made:
     """Look at the cluster first, and make the run folder only when all is well."""
     settings = _project_settings(place, wish, say)
     date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     with make.copying(place.project) as copied:
-        make.check(place.project / "init")
+        parsed = make.check(place.project / "init")
         link = link_to(settings, ask)
         try:
             identity = identify(place, date, settings, link, say)
@@ -125,19 +136,17 @@ def _new(
         say(f"warning: {warning}")
     if len(found.warnings) > 20:
         say(f"warning: and {len(found.warnings) - 20} more of this kind")
-    return run, link, settings, identity
+    return _Made(run, link, settings, identity, parsed)
 
 
-def _again(
-    place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]
-) -> tuple[Path, Link, Settings, Identity]:
+def _again(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Made:
     run = place.run
     if run is None:
         raise ValueError("there is no run to take up")
     paths = Paths(run)
     if paths.settings.exists():
         settings, identity = settings_of(run, wish.flags)
-        return run, link_to(settings, ask), settings, identity
+        return _Made(run, link_to(settings, ask), settings, identity)
     if paths.pushed.exists():  # it is no older loop's
         raise UsageError(
             f"{paths.settings} is gone, and with it which run this is; put it back from a copy"
@@ -155,7 +164,7 @@ def _again(
     write_run_file(paths.settings, settings, identity)
     make.write_kill(paths.kill)
     make.link_latest(place.project, run.name)
-    return run, link, settings, identity
+    return _Made(run, link, settings, identity)
 
 
 def _project_settings(place: Place, wish: Wish, say: Callable[[str], None]) -> Settings:

@@ -18,7 +18,7 @@ from jobmon.run import names
 AT_LEAST = 40
 """How many files are asked about in turn, however small the queue is."""
 
-SCANNED = 400
+SCANNED = 200
 """How many files are gone through in a cycle to find those that can come by themselves."""
 
 
@@ -71,7 +71,7 @@ class Question:
                     asked.add(names.path(folder, name))
         for folder in know.unpulled:
             asked.update(names.path(folder, name) for name in know.index.within(folder))
-        room = AT_LEAST + len(know.in_system) // 4
+        room = AT_LEAST + len(know.in_system) // 10
         return asked | self._likely.take(room) | self._all.take(room)
 
     def _everything(self) -> Iterator[str]:

@@ -32,6 +32,7 @@ class Recorder:
     _listed: dict[Key, JobID | None] | None = None
     _not_before: float = 0.0
     _shown_not_before: float | None = None
+    _shown: tuple[int, int, int] | None = None
 
     def draw(self, seen: Seen | None = None, *, at_once: bool = False) -> None:
         know = self.know
@@ -40,17 +41,23 @@ class Recorder:
             text = "\n".join(printable(line) for line in seen.listing.split("\n"))
             write_atomically(know.paths.qstat, f"# as seen at {when}\n{text}")
         self._draw_now()
-        if self._shown_not_before is None:
-            self._shown_not_before = know.clock.now() + HASTE
-        if len(know.jobs) >= shown.LARGE and (
-            at_once or know.clock.now() >= self._shown_not_before
-        ):
-            self._shown_not_before = know.clock.now() + _cost(self._show) / SHARE
+        if len(know.jobs) >= shown.LARGE:
+            self._draw_shown(at_once=at_once)
         reorder(know)  # an edit of this very moment is not to be drawn over
         if know.drawn is not None and not know.touched and know.paths.quelist.exists():
             return
         if at_once or know.clock.now() >= self._not_before:
             self._not_before = know.clock.now() + _cost(self._draw_quelist) / SHARE
+
+    def _draw_shown(self, *, at_once: bool) -> None:
+        know = self.know
+        if self._shown_not_before is None:
+            self._shown_not_before = know.clock.now() + HASTE
+        due = at_once or know.clock.now() >= self._shown_not_before
+        state = know.journal.size, len(know.present), len(know.stuck)
+        if due and state != self._shown:
+            self._shown_not_before = know.clock.now() + _cost(self._show) / SHARE
+            self._shown = state
 
     def _show(self) -> None:
         know = self.know

@@ -11,6 +11,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -151,12 +152,16 @@ def marks_unconditionally(script: str, id: str) -> bool:
 def _marker(script: str, id: str) -> int | None:
     """Where the script names its marker for the last time, comments apart."""
     at = None
-    wanted = re.compile(rf"qsub\.finished\.(?:{re.escape(id)}(?![A-Za-z0-9_-])|[$%{{\"'])")
-    for match in wanted.finditer(script):
+    for match in _names_marker(id).finditer(script):
         line = script[script.rfind("\n", 0, match.start()) + 1 : match.start()]
         if not line.lstrip().startswith("#"):
             at = match.start()
     return at
+
+
+@lru_cache(maxsize=1024)
+def _names_marker(id: str) -> re.Pattern[str]:
+    return re.compile(rf"qsub\.finished\.(?:{re.escape(id)}(?![A-Za-z0-9_-])|[$%{{\"'])")
 
 
 def _marked(name: str) -> bytes:

@@ -44,7 +44,7 @@ _OURS = re.compile("|".join(map(fnmatch.translate, OURS)))
 LARGEST = 1024 * 1024
 """Bytes a dependency file may have: over there each of its lines is looked at one by one."""
 
-GLANCES = 1500
+GLANCES = 1000
 """At how many folders' own times a cycle looks."""
 
 SLICE = 100
@@ -53,6 +53,10 @@ SLICE = 100
 TICK_NS = 2 * 10**9
 """Nanoseconds for which a folder's time of change may hide a later change: some file systems
 count in seconds."""
+
+
+Parsed = tuple[Stamp, Needs, str]
+"""What a dependency file asked for when it was as its stamp says, and what was wrong with it."""
 
 
 @dataclass(slots=True)
@@ -83,7 +87,11 @@ class Tree:
         self._turn: Iterator[str] = iter(())
         self._glances: Iterator[str] = iter(())
         self._times: dict[str, int] = {}  # a folder's own time of change when it was read
-        self._parsed: dict[str, tuple[Stamp, Needs, str]] = {}
+        self._parsed: dict[str, Parsed] = {}
+
+    def remember(self, parsed: dict[str, Parsed]) -> None:
+        """Take over what was read of dependency files already, by path."""
+        self._parsed = parsed
 
     def everything(self) -> Iterator[Found]:
         """Every folder, found by walking down."""
