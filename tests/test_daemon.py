@@ -75,6 +75,7 @@ def start(tmp_path: Path) -> Start:
         pid, fd = pty.fork()
         if pid == 0:
             os.environ["PYTHONPATH"] = where
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite in the background ignores it
             os.umask(0o027)
             os.execv(sys.executable, [sys.executable, str(script)])
         return Terminal(pid, fd)

@@ -59,10 +59,12 @@ def links(folders: Path, request: pytest.FixtureRequest) -> Iterator[Connect]:
     yield make
     for link in made:
         link.close()
-    left = [t for t in threading.enumerate() if t not in before and t.is_alive()]
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(5)
     assert list(folders.iterdir()) == []
     folders.rmdir()
-    assert left == []
+    assert not [thread for thread in left if thread.is_alive()]
 
 
 def run(link: Link, command: str, stdin: bytes = b"", limit: float = 30) -> bytes:
