@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import shlex
 import signal
@@ -87,7 +88,8 @@ def _start(
     ready: Callable[[int], None],
 ) -> int:
     made = _new if place.run is None else _again
-    it = made(place, wish, ask, say)
+    with _uncollected():
+        it = made(place, wish, ask, say)
     run = it.run
     with (
         opened(run, it.link, it.settings, it.identity, take_over=wish.take_over) as work,
@@ -99,7 +101,8 @@ def _start(
             say(f"resuming {run} with {work.know.paths.settings}")
         if work.lock.took_over is not None:
             say("the lock of a process that is gone was taken over")
-        _begin(work, place, say)
+        with _uncollected():
+            _begin(work, place, say)
         if wish.initonly:
             say(f"made and pushed: {run}")
             say(f"start it by: jobmon --ldir {shlex.quote(str(run))}")
@@ -286,6 +289,17 @@ def _words(event: Event) -> str:
         case Kind.FINISHED | Kind.FAILED | Kind.KILLED | Kind.UNCLEAR:
             return f"{event.kind} {event.key}{behind}"
     return ""
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is made meanwhile stays: to go through all of it for garbage takes seconds each time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextlib.contextmanager
