@@ -41,14 +41,14 @@ PROMPT = 1.0
 """Seconds that a look may take before the batch system counts as slow."""
 
 SPARING = 10.0
-"""How many times as long as a slow look took the pause after it is, at least."""
+"""The pause after a slow look, at least, in multiples of what the look took beyond PROMPT."""
 
 LOGIN_PAUSE = 600.0
 """Seconds before a login that was refused is tried again; sites ban who hammers."""
 
 
 ACCOUNT = 60.0
-"""Seconds between two times that is written down what was asked of the cluster."""
+"""Seconds after which it is written down again what was asked of the cluster."""
 
 
 @dataclass(slots=True)

@@ -159,7 +159,7 @@ class Know:
         """Jobs with a file, in their folder or below, that was changed on both sides."""
         return _Under({path.rpartition("/")[0] for path in self.conflicts})
 
-    def unpushed(self) -> Container[Key]:
+    def barred(self) -> Container[Key]:
         """Jobs with a file, in their folder or below, that is still to be pushed, or that was
         changed on both sides."""
         return _Under({path.rpartition("/")[0] for path in self.conflicts} | self.changed.keys())

@@ -151,7 +151,7 @@ def _choose(know: Know, room: int) -> list[Attempt]:
         know.jobs,
         know.standing,
         know.refusals,
-        know.unpushed(),
+        know.barred(),
         room,
         know.clock.now(),
     )
