@@ -237,7 +237,7 @@ class Lab:
             notices.logged(work.know.paths.log),
         ):
             work.know.clock = self.time.clock()
-            start._begin(work, Place(self.project, None if new else self.run), self.said.append)
+            start._begin(work, Place(self.project, None if new else self.run), {}, self.said.append)
             work.cluster = cast(Cluster, self.farm)
             self.know = work.know
             self.farm.transfer = Copy(self.run, self.twin, OURS)

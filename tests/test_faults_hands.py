@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from session import (
     until,
 )
 
+from jobmon.cluster.copying import Copy
 from jobmon.run import owner
 
 # --- scripts edited between attempts -----------------------------------------------------------
@@ -60,6 +61,28 @@ def test_a_script_that_is_edited_between_attempts(project: Path, where: str) -> 
     assert (twin / "m" / "started.0").read_text() == "x\nx\n", "two attempts"
     assert count(run, "started") == 2
     agree(run)
+
+
+@pytest.mark.parametrize("first", ["edit", "push"])
+def test_a_script_edited_while_the_whole_tree_is_pushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Whatever a first push took along, what stands here goes up before it is submitted."""
+    lab = Lab(tmp_path)
+    lab.put("m/qsub.0")
+    whole = Copy.push_tree
+
+    def push_tree(self: Copy, ours: Sequence[str]) -> None:
+        if first == "push":
+            whole(self, ours)
+        (lab.run / "m" / "qsub.0").write_text("#!/bin/sh\ntouch qsub.finished.0 edited\n")
+        if first == "edit":
+            whole(self, ours)
+
+    monkeypatch.setattr(Copy, "push_tree", push_tree)
+    lab.session()
+    assert lab.farm.submissions
+    assert "edited" in (lab.twin / "m" / "qsub.0").read_text()
 
 
 @pytest.mark.fault("Hands of users: scripts edited between attempts")

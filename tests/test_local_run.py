@@ -33,7 +33,7 @@ def test_a_tree_to_its_end_without_ssh_or_rsync(project: Path) -> None:
     tools.mkdir()
     for name in ("bash", "sh", "cat", "touch", "sleep", "id", "ls", "mkdir", "date", "dd", "head"):
         (tools / name).symlink_to(subprocess.check_output(["which", name], text=True).strip())
-    for name in ("cksum", "cp", "rm", "tail", "stat", "timeout", "uname"):
+    for name in ("cksum", "cp", "rm", "tail", "stat", "timeout", "uname", "xargs"):
         (tools / name).symlink_to(subprocess.check_output(["which", name], text=True).strip())
     jobmon("--ldir", project, code=0, env=environment(PATH=str(tools)))
     run = only_run(project)

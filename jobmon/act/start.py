@@ -9,6 +9,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -102,7 +103,7 @@ def _start(
         if work.lock.took_over is not None:
             say("the lock of a process that is gone was taken over")
         with _uncollected():
-            _begin(work, place, say)
+            _begin(work, place, it.stamps, say)
         if wish.initonly:
             say(f"made and pushed: {run}")
             say(f"start it by: jobmon --ldir {shlex.quote(str(run))}")
@@ -119,6 +120,7 @@ class _Made:
     settings: Settings
     identity: Identity
     parsed: dict[str, Parsed] = field(default_factory=dict)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
 
 
 def _new(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Made:
@@ -139,7 +141,7 @@ def _new(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Mad
         say(f"warning: {warning}")
     if len(found.warnings) > 20:
         say(f"warning: and {len(found.warnings) - 20} more of this kind")
-    return _Made(run, link, settings, identity, parsed)
+    return _Made(run, link, settings, identity, parsed, found.stamps)
 
 
 def _again(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Made:
@@ -177,7 +179,9 @@ def _project_settings(place: Place, wish: Wish, say: Callable[[str], None]) -> S
     return merge(from_file, wish.flags)
 
 
-def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
+def _begin(
+    work: Opened, place: Place, stamps: Mapping[str, Stamp], say: Callable[[str], None]
+) -> None:
     """Bring the run to where its loop can start. Raises ClusterError."""
     know, cluster = work.know, work.cluster
     paths = know.paths
@@ -196,7 +200,7 @@ def _begin(work: Opened, place: Place, say: Callable[[str], None]) -> None:
     if older:
         begin.import_old(know)
     if not pushed and not (older or used):
-        _first_push(work)
+        _first_push(work, stamps)
     else:
         survey(know, whole=True)
     paths.pushed.touch()
@@ -222,16 +226,22 @@ def _make_twin(work: Opened, *, adopt: bool) -> bool:
     return state == "used"
 
 
-def _first_push(work: Opened) -> None:
-    """Take note of the whole tree and push it: as it stood before the push began."""
+def _first_push(work: Opened, stamps: Mapping[str, Stamp]) -> None:
+    """Push the whole tree, and take note of it meanwhile.
+
+    What counts as pushed is each file as it was before the push began, and that only once
+    ``.jobmon/pushed`` is there. ``stamps`` is empty for a run whose push was cut off.
+    """
     know = work.know
-    stamps: list[tuple[str, Stamp]] = []
-    for found in know.tree.everything():
-        take(know, found)
-        stamps += found.changed.items()
-    work.cluster.transfer.push_tree(OURS)
-    know.synced.put(stamps)
-    know.changed.clear()
+    before = stamps or {
+        path: stamp for found in know.tree.everything() for path, stamp in found.changed.items()
+    }
+    with ThreadPoolExecutor(1) as aside:
+        pushed = aside.submit(work.cluster.transfer.push_tree, OURS)
+        know.synced.put(before.items())
+        for found in know.tree.everything():
+            take(know, found)
+        pushed.result()
     know.fresh = True
 
 

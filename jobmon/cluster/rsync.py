@@ -45,7 +45,8 @@ class Rsync:
 
     def push_tree(self, ours: Sequence[str]) -> None:
         excludes = [f"--exclude=/{pattern}" for pattern in ours]
-        self._push(["-rlpt", *excludes], None)
+        # Nobody reads the tree yet, and a rename for each of its files would cost a fifth more.
+        self._push(["-rlpt", "--inplace", *excludes], None)
 
     def push(self, files: Sequence[str]) -> None:
         self._push(["-lpt", "--from0", "--files-from=-"], _names(files))

@@ -195,6 +195,7 @@ def read_key(text: str) -> Key:
     return of
 
 
+@lru_cache(maxsize=4096)  # folders are many, the names in them few
 def natural(text: str) -> tuple[tuple[object, ...], str]:
     """Sorts ids as people count: 1, 2, 10, a1, a2, a10."""
     parts: list[object] = []
