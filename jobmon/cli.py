@@ -33,6 +33,24 @@ class Verbs(click.Group):
         return super().parse_args(ctx, args)
 
 
+class TakesFiles(click.Command):
+    """``--poscar`` takes all words up to the next option, as a shell's pattern gives them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words: list[str] = []
+        taking = False
+        for n, word in enumerate(args):
+            if word.startswith("-"):
+                taking = word == "--poscar"
+                if taking and (n + 1 == len(args) or args[n + 1].startswith("-")):
+                    raise click.UsageError("--poscar wants one file or more.", ctx)
+                if not taking:
+                    words.append(word)
+            else:
+                words += ["--poscar", word] if taking else [word]
+        return super().parse_args(ctx, words)
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jobmon")
 def cli() -> None:
@@ -185,12 +203,26 @@ def resolve(run: Path, lost: bool, jobid: str | None, key: str) -> None:
     sys.exit(act.resolve(run_meant(run), key, jobid, ask=ask_terminal, say=notices.answer))
 
 
-@cli.command()
+@cli.command(cls=TakesFiles)
 @click.argument("template", required=False)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--poscar",
+    "poscars",
+    multiple=True,
+    metavar="FILES",
+    type=click.Path(path_type=Path),
+    help="Structures, a job folder for each: all words up to the next option.",
+)
 @click.option("--set", "sets", multiple=True, help="name=value, as the template's page says.")
 @click.option("--list", "listing", is_flag=True, help="List the templates.")
-def init(template: str | None, folder: Path | None, sets: tuple[str, ...], listing: bool) -> None:
+def init(
+    template: str | None,
+    folder: Path | None,
+    poscars: tuple[Path, ...],
+    sets: tuple[str, ...],
+    listing: bool,
+) -> None:
     """Start a project FOLDER from a TEMPLATE."""
     from jobmon.act.init import init as act  # noqa: PLC0415
     from jobmon.act.init import parse_sets, templates  # noqa: PLC0415
@@ -201,8 +233,10 @@ def init(template: str | None, folder: Path | None, sets: tuple[str, ...], listi
             click.echo(f"{name:16} {words}")
         return
     if template is None or folder is None:
-        raise UsageError("jobmon init TEMPLATE FOLDER is wanted; --list shows the templates")
-    for line in act(template, folder, parse_sets(sets)):
+        raise UsageError(
+            "jobmon init TEMPLATE FOLDER is wanted, before --poscar; --list shows the templates"
+        )
+    for line in act(template, folder, parse_sets(sets), poscars):
         notices.answer(line)
 
 

@@ -2,8 +2,9 @@
 
 A template is a folder of ``init_templates/``: ``template.yaml`` says what it is and what can be
 set, and ``make.py`` holds ``make(here, project, values)``, which writes ``init/`` and
-``jobmon.yaml`` into the folder ``project``. All or nothing: the project is made aside and moved
-into place, so that a wrong value leaves nothing behind.
+``jobmon.yaml`` into the folder ``project``. One that says ``files: poscar`` is given the files of
+``--poscar`` as ``values["poscar"]``, a list of ``jobmon.act.poscar.Poscar``. All or nothing: the
+project is made aside and moved into place, so that a wrong value leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -14,24 +15,35 @@ import runpy
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from jobmon.act.poscar import read_poscars
 from jobmon.run.names import script_id
 from jobmon.run.usage import UsageError
 
 
-def init(template: str, target: Path, values: Mapping[str, str]) -> list[str]:
+def init(
+    template: str, target: Path, values: Mapping[str, str], poscars: Sequence[Path] = ()
+) -> list[str]:
     """Make the project ``target`` from ``template``; returns the lines to print.
 
-    ``values`` are the texts of ``--set``. Raises UsageError, with nothing written.
+    ``values`` are the texts of ``--set``, ``poscars`` the files of ``--poscar``. Raises
+    UsageError, with nothing written.
     """
     here = _folders().get(template)
     if here is None:
         raise UsageError(_unknown("template", template, templates()))
-    checked = _checked(template, _description(here)["set"], values)
+    description = _description(here)
+    checked = _checked(template, description["set"], values)
+    if description["files"] == "poscar":
+        if not poscars:
+            raise UsageError(f"{template} needs --poscar FILES…: a job folder is made for each")
+        checked["poscar"] = read_poscars(poscars)
+    elif poscars:
+        raise UsageError(f"--poscar: {template} takes no files; leave it out")
     _refuse_taken(target)
     try:
         jobs, folders = _make(here, target, checked)
@@ -79,7 +91,11 @@ def _description(here: Path) -> dict[str, Any]:
     import yaml  # noqa: PLC0415 (15 ms that other commands need not wait for)
 
     read = yaml.safe_load((here / "template.yaml").read_text(encoding="utf-8"))
-    return {"description": read["description"], "set": read.get("set") or {}}
+    return {
+        "description": read["description"],
+        "set": read.get("set") or {},
+        "files": read.get("files"),
+    }
 
 
 def _checked(
