@@ -24,12 +24,13 @@ _COUNTS = re.compile(r"\s*[0-9]+(\s+[0-9]+)*\s*(?:[!#].*)?")
 
 @dataclass(frozen=True, slots=True)
 class Poscar:
-    """A structure: the job folder's name, the file's bytes, and what is in it.
+    """A structure: its file, the job folder's name, the file's bytes, and what is in it.
 
     ``symbols`` are chemical symbols in the file's order (one element may stand twice), ``counts``
     how many atoms there are of each.
     """
 
+    path: Path
     name: str
     data: bytes
     symbols: tuple[str, ...]
@@ -84,7 +85,7 @@ def _read(path: Path) -> Poscar:
         raise UsageError(
             f"{path}, line {err.line}: {err}; it is no POSCAR with symbols of the elements"
         ) from err
-    return Poscar(name, data, symbols, counts)
+    return Poscar(path, name, data, symbols, counts)
 
 
 class _Wrong(Exception):
