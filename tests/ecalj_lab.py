@@ -5,7 +5,7 @@ filled in for this machine, and the way of the stand-ins to another account.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from conftest import TestCluster
@@ -35,14 +35,16 @@ def project(template: str, target: Path, materials: Mapping[str, str], **values:
     return target
 
 
-def try_job(folder: Path, id: str, bin: Path = STANDINS) -> subprocess.CompletedProcess[str]:
+def try_job(
+    folder: Path, id: str, bin: Path = STANDINS, shell: Sequence[str] = ("/bin/sh",)
+) -> subprocess.CompletedProcess[str]:
     """Run ``qsub.ID`` of ``folder`` as a batch system does, its placeholders filled in."""
     header = (folder.parent.parent / "headers/slurm.sh").read_text()
     values = {"HEADER": header, "binpath": str(bin), "maxcore": "4", "cwd": str(folder)}
     script = folder / f"filled.{id}"
     script.write_bytes(fill((folder / f"qsub.{id}").read_bytes(), values))
     return subprocess.run(
-        ["/bin/sh", str(script)], cwd="/", capture_output=True, text=True, check=False, timeout=60
+        [*shell, str(script)], cwd="/", capture_output=True, text=True, check=False, timeout=60
     )
 
 

@@ -30,7 +30,10 @@ from jobmon.run.script import PLACEHOLDERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SESSIONS = [ROOT / "docs" / f"{name}.md" for name in ("first-run", "job-folder", "watch-and-mend")]
+SESSIONS = [
+    ROOT / "docs" / f"{name}.md"
+    for name in ("first-run", "job-folder", "watch-and-mend", "templates-ecalj")
+]
 
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"`([^`\n]+)`")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ecalj_lab import STANDINS, poscar, project, try_job
+from shell_lab import SHELLS
 
 from jobmon.act.init import init, templates
 from jobmon.run.script import left_over, marks_unconditionally, writes_marker
@@ -186,9 +187,10 @@ def test_a_scale_that_vasp2ctrl_would_misread(tmp_path: Path, scale: str) -> Non
     assert not (tmp_path / "p").exists()
 
 
-def test_a_chain_comes_to_its_end(gaas: Path) -> None:
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+def test_a_chain_comes_to_its_end(gaas: Path, shell: list[str]) -> None:
     for id in ("0", "1", "2", "3"):
-        done = try_job(gaas, id)
+        done = try_job(gaas, id, shell=shell)
         assert (done.returncode, done.stderr) == (0, "")
         assert (gaas / f"qsub.finished.{id}").exists()
     assert [len((gaas / f"QPU.{n}run").read_text()) > 0 for n in (1, 2)] == [True, True]
@@ -242,6 +244,18 @@ def test_lda_that_does_not_converge(tmp_path: Path) -> None:
         "'x ehf(eV)=-100.5 ehk(eV)=-100.1 sev(eV)=-1.0'; see llmf\n"
     )
     assert not (made / "init/Ce/qsub.finished.0").exists()
+
+
+def test_a_density_that_converges_in_no_iteration(tmp_path: Path) -> None:
+    """On the way that is ecalj's own business; in the last iteration it is a failure."""
+    made = project("ecalj-qsgw", tmp_path / "p", {"Gd": poscar("Gd", "N")}, niter="2")
+    folder = made / "init/Gd"
+    assert [try_job(folder, id).returncode for id in ("0", "1", "2")] == [0, 0, 1]
+    assert (folder / "QPU.2run").exists()
+    last = try_job(folder, "2").stderr
+    assert last.startswith("qsub.2: lmf did not converge within nit iterations: save.Gd ends")
+    assert last.endswith("; see llmf.2run\n")
+    assert not (folder / "qsub.finished.2").exists()
 
 
 BREAK = "echo something is wrong; exit 7"

@@ -71,7 +71,9 @@ def test_the_folder_is_called_after_the_file(path: str, name: str) -> None:
     assert folder_name(Path(path)) == name
 
 
-@pytest.mark.parametrize("path", ["POSCAR.", "POSCAR...", "POSCAR.-x", "POSCAR.a\nb", ".vasp"])
+@pytest.mark.parametrize(
+    "path", ["POSCAR.", "POSCAR...", "POSCAR.-x", "POSCAR.a\nb", ".vasp", "POSCAR.qsub.0"]
+)
 def test_names_that_will_not_do(path: str) -> None:
     with pytest.raises(UsageError, match="will not do as the name of a job folder"):
         folder_name(Path(path))

@@ -60,7 +60,7 @@ def folder_name(path: Path) -> str:
         name = path.absolute().parent.resolve().name
     else:
         name = _SUFFIX.sub("", prefixed[1] if prefixed else path.name)
-    if not name or name.startswith((".", "-")) or not name.isprintable():
+    if not name or name.startswith((".", "-", "qsub.")) or not name.isprintable():
         raise UsageError(
             f"{path}: {name!r} will not do as the name of a job folder; rename the file to "
             "POSCAR.NAME"
