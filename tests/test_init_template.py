@@ -21,6 +21,7 @@ set:
   n: {kind: whole, least: 1, help: how many}
   x: {kind: number, above: 0, default: 0.5, help: how much}
   word: {kind: text, default: "", help: what}
+  size: {kind: choice, of: [s, m], default: s, help: how large}
 """
 MAKE = """
 def make(here, project, values):
@@ -86,6 +87,7 @@ def test_an_empty_folder_is_filled_and_stays_itself(small: Path) -> None:
         ("small", {"n": "1.5"}, "--set n=1.5: a whole number, 1 or more, is wanted (how many)"),
         ("small", {"n": "1", "x": "0"}, "--set x=0: a number above 0 is wanted (how much)"),
         ("small", {"n": "1", "x": "nan"}, "--set x=nan: a number above 0 is wanted (how much)"),
+        ("small", {"n": "1", "size": "l"}, "--set size=l: one of s, m is wanted (how large)"),
         ("small", {"n": "1", "word": "bad"}, "--set word: not this one"),
         (
             "small",

@@ -117,8 +117,12 @@ def _checked(
 
 
 def _value(rule: Mapping[str, Any], text: str) -> Any:
-    """``text`` as the rule's kind: ``whole``, ``number``, ``numbers`` or ``text``."""
+    """``text`` as the rule's kind: ``whole``, ``number``, ``numbers``, ``choice`` or ``text``."""
     match rule["kind"]:
+        case "choice":
+            if text not in rule["of"]:
+                raise ValueError(f"one of {', '.join(rule['of'])} is wanted")
+            return text
         case "whole":
             if not text.strip().isdecimal() or int(text) < rule.get("least", 0):
                 raise ValueError(f"a whole number, {rule.get('least', 0)} or more, is wanted")

@@ -1,0 +1,52 @@
+"""What the ``make.py`` of several templates share: a job's two files, headers, ``jobmon.yaml``.
+
+A project gets a header for each batch system (``init_templates/headers/``) in ``headers/``, and
+``jobmon.yaml`` names the one that ``__HEADER__`` of the scripts stands for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+def write_job(folder: Path, id: str, script: str, needs: Iterable[str] = ()) -> None:
+    """Put ``qsub.{id}`` and its dependency file, a need a line, into ``folder``."""
+    (folder / f"qsub.{id}").write_text(script, encoding="utf-8")
+    (folder / f"qsub.dependency.{id}").write_text(
+        "".join(f"{need}\n" for need in needs), encoding="utf-8"
+    )
+
+
+def write_settings(
+    here: Path, project: Path, values: Mapping[str, object], more: Mapping[str, object]
+) -> None:
+    """Put ``headers/`` and ``jobmon.yaml`` into ``project``.
+
+    ``values`` are the template's: ``scheduler`` (``local``, or the name of a header), ``cores``
+    and ``walltime`` (hours:minutes:seconds). ``more`` are further settings. Raises ValueError.
+    """
+    scheduler, walltime = str(values["scheduler"]), str(values["walltime"])
+    if not re.fullmatch(r"[0-9]+:[0-5][0-9]:[0-5][0-9]", walltime):
+        raise ValueError(f"walltime={walltime}: hours:minutes:seconds is wanted, as in 1:00:00")
+    shutil.copytree(here.parent / "headers", project / "headers")
+    header = "slurm" if scheduler == "local" else scheduler
+    lines = ["# The settings of this project; a flag of jobmon wins over this file."]
+    if scheduler == "local":
+        lines += [
+            "remote: local      # or [user@]host[:port], with an rdir: the folder for runs there",
+            "scheduler: local   # this machine's own queue; elsewhere take this line out",
+        ]
+    else:
+        lines += [
+            "# remote: you@login.cluster.example",
+            "# rdir: runs        # the folder for runs there",
+        ]
+    lines.append(f"qsubheader: headers/{header}.sh   # what __HEADER__ stands for: edit it")
+    settings = {"maxcore": values["cores"], **more, "placeholders": {"walltime": walltime}}
+    # JSON is YAML, so that any text is quoted as it must be.
+    lines += [f"{name}: {json.dumps(it, ensure_ascii=False)}" for name, it in settings.items()]
+    (project / "jobmon.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
