@@ -230,7 +230,7 @@ def init(
 
     if listing:
         for name, words in templates().items():
-            click.echo(f"{name:16} {words}")
+            click.echo(f"{name:18} {words}")
         return
     if template is None or folder is None:
         raise UsageError(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from jobmon.run.tree import is_ours
 
 
 def write_job(folder: Path, id: str, script: str, needs: Iterable[str] = ()) -> None:
@@ -50,3 +52,20 @@ def write_settings(
     # JSON is YAML, so that any text is quoted as it must be.
     lines += [f"{name}: {json.dumps(it, ensure_ascii=False)}" for name, it in settings.items()]
     (project / "jobmon.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
+    """``names``, if all of them will do for job folders. Raises ValueError."""
+    seen: set[str] = set()
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+            raise ValueError(
+                f"{setting}: {name!r} will not do as a folder's name; "
+                "letters, digits and . _ + - are wanted, a letter or digit first"
+            )
+        if is_ours(name) or name.startswith("qsub."):
+            raise ValueError(f"{setting}: {name!r} is a name that jobmon uses; choose another one")
+        if name in seen:
+            raise ValueError(f"{setting}: {name!r} is there twice")
+        seen.add(name)
+    return names

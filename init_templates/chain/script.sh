@@ -1,0 +1,9 @@
+#!/bin/sh
+__HEADER__
+set -e
+
+# Your program here. It ends this script if it fails, since set -e is above.
+echo "step @ID@ of __jobname__ on $(hostname)" > result.@ID@
+
+# The last act, so that the marker is there only if all went well.
+touch qsub.finished.@ID@
