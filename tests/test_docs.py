@@ -30,10 +30,8 @@ from jobmon.run.script import PLACEHOLDERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SESSIONS = [
-    ROOT / "docs" / f"{name}.md"
-    for name in ("first-run", "job-folder", "watch-and-mend", "templates-ecalj")
-]
+WITH_SESSIONS = ("first-run", "job-folder", "templates", "templates-ecalj", "watch-and-mend")
+SESSIONS = [ROOT / "docs" / f"{name}.md" for name in WITH_SESSIONS]
 
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"`([^`\n]+)`")

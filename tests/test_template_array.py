@@ -32,7 +32,11 @@ def test_an_array_with_a_task_that_fails_at_first(
     run = only_run(project)
     seen = status(run)
     assert seen["state"] == {"array/qsub.0": "failed", "array/qsub.1": "blocked"}
-    assert {p.name for p in (run / "array").glob("result.*")} == {"result.1", "result.2", "result.4"}
+    assert {p.name for p in (run / "array").glob("result.*")} == {
+        "result.1",
+        "result.2",
+        "result.4",
+    }
 
     testcluster.run(host, f"touch {rdir}/{run.name}/array/mended")
     jobmon("retry", "--run", run, "array/qsub.0", code=0)

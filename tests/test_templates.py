@@ -14,16 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from session import count, jobmon, only_run, status
+from test_docs import table
 
 from jobmon.act.init import init, templates
 from jobmon.act.make import check
 from jobmon.localqueue import directives
 from jobmon.run import script
+from jobmon.run.names import script_id
 from jobmon.run.settings import load, merge
 from jobmon.run.usage import UsageError
 
 STANDIN = Path(__file__).parent / "standins" / "vasp"
+TEMPLATES = Path(__file__).parent.parent / "init_templates"
 VASP = {"binpath": str(STANDIN), "potcars": "/nowhere", "launcher": "env"}
 SYSTEMS = ("slurm", "pbs", "sge", "pjm")
 PREFIX = {"slurm": "SBATCH", "pbs": "PBS", "sge": "$", "pjm": "PJM"}
@@ -41,7 +45,7 @@ def poscar(path: Path, title: str = "fine", symbols: str = "Ga As", counts: str 
 
 def make(name: str, target: Path, **values: str) -> Path:
     """A project of the template ``name``; vasp's with one POSCAR."""
-    files = ()
+    files: tuple[Path, ...] = ()
     if name == "vasp-relax-static":
         files = (poscar(target.parent / "POSCAR.GaAs_x0.5"),)
         values = VASP | values
@@ -60,7 +64,7 @@ def scripts(project: Path) -> dict[str, str]:
     header = settings.qsubheader.read_text()
     filled = {}
     for path in sorted((project / "init").rglob("qsub.*")):
-        if script.script_id(path.name) is not None:
+        if script_id(path.name) is not None:
             values = script.values(settings, path.parent.name, "/there", header)
             text = script.fill(path.read_bytes(), values)
             assert script.left_over(text) == []
@@ -94,6 +98,18 @@ def test_the_templates_there_are() -> None:
     assert "headers" not in templates()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_what_can_be_set(name: str) -> None:
+    rows = []
+    for key, rule in yaml.safe_load((TEMPLATES / name / "template.yaml").read_text())[
+        "set"
+    ].items():
+        default = rule.get("default")
+        shown = {None: "must be given", "": "none"}.get(default, f"`{default}`")
+        rows.append([f"`{key}`", shown, rule["help"]])
+    assert table("docs/templates.md", name) == rows
+
+
 def test_the_tree_of_chain(tmp_path: Path) -> None:
     made = make("chain", tmp_path / "p", folders="mp-1,mp-2", steps="2")
     assert tree(made / "init") == {
@@ -125,7 +141,9 @@ def test_the_tree_of_python_sweep(tmp_path: Path) -> None:
     assert parameters == '{\n "x": -2,\n "f": 0.5\n}\n'
     assert "def point(x, f):" in (made / "init/sweep.py").read_text()
     needs = (made / "init/gather/qsub.dependency.0").read_text().split()
-    assert needs == [f"../{f}/qsub.finished.0" for f in ("x1_fpbe", "x1_f.5", "x-2_fpbe", "x-2_f.5")]
+    assert needs == [
+        f"../{f}/qsub.finished.0" for f in ("x1_fpbe", "x1_f.5", "x-2_fpbe", "x-2_f.5")
+    ]
     assert load(made / "jobmon.yaml")["pythonpath"] == "/opt/py 3/bin"
 
 
@@ -141,7 +159,7 @@ def test_the_tree_of_vasp(tmp_path: Path) -> None:
     assert (folder / "qsub.dependency.static").read_text() == "qsub.finished.relax\n"
     relax = (folder / "qsub.relax").read_text()
     assert 'elements="Ga_d As"' in relax
-    assert "cat \"$HOME\"/'a b'/\"$element\"/POTCAR" in relax
+    assert 'cat "$HOME"/\'a b\'/"$element"/POTCAR' in relax
     results = load(tmp_path / "p/jobmon.yaml")["results"]
     assert {"OUTCAR", "OSZICAR", "CONTCAR", "vasprun.xml"} <= set(results)
     assert not {"WAVECAR", "CHGCAR", "POTCAR"} & set(results)
@@ -240,10 +258,11 @@ def test_wrong_values_for_vasp(tmp_path: Path, values: dict[str, str], message: 
     assert [p.name for p in tmp_path.iterdir()] == ["POSCAR.GaAs_x0.5"]
 
 
-def test_a_poscar_named_as_a_file_of_the_tree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken", ["INCAR.relax", "kill", "qsub.0"])
+def test_a_poscar_whose_name_is_taken(tmp_path: Path, taken: str) -> None:
     settings = VASP | {"scheduler": "sge"}
-    file = poscar(tmp_path / "POSCAR.INCAR.relax")
-    with pytest.raises(UsageError, match="INCAR.relax will not do as a folder's name here"):
+    file = poscar(tmp_path / f"POSCAR.{taken}")
+    with pytest.raises(UsageError, match=f"{taken} will not do as a folder's name here"):
         init("vasp-relax-static", tmp_path / "p", settings, [file])
     assert not (tmp_path / "p").exists()
 
@@ -293,16 +312,21 @@ def test_the_last_task_writes_the_marker_of_an_array(tmp_path: Path, scheduler: 
 
     def task(n: int) -> subprocess.Popen[bytes]:
         more = {TASK[scheduler]: str(n), "PBS_O_WORKDIR": str(there)}
-        return subprocess.Popen(["sh", "../script"], cwd=there, env=os.environ | more)
+        cwd = "/" if scheduler == "pbs" else there  # PBS starts jobs elsewhere
+        return subprocess.Popen(["sh", tmp_path / "script"], cwd=cwd, env=os.environ | more)
 
     marker = there / "qsub.finished.0"
     for n in (5, 2):
         assert task(n).wait() == 0
         assert not marker.exists()
-    (there / "result.4").mkdir()  # its task cannot put a result in place of it
-    (there / "result.4").rename(there / "part.4")
+    (there / "part.4").mkdir()  # its task cannot write a file of that name
     together = {n: task(n) for n in (1, 3, 4, 6)}
-    assert {n: t.wait() != 0 for n, t in together.items()} == {1: False, 3: False, 4: True, 6: False}
+    assert {n: t.wait() != 0 for n, t in together.items()} == {
+        1: False,
+        3: False,
+        4: True,
+        6: False,
+    }
     assert not marker.exists(), "a task has failed"
     (there / "part.4").rmdir()
     assert task(4).wait() == 0
@@ -337,8 +361,10 @@ def test_python_sweep_runs(hurried: Callable[..., tuple[Path, str]]) -> None:
 
 
 def test_a_result_may_not_hide_a_parameter(tmp_path: Path) -> None:
-    made = make("python-sweep", tmp_path / "p", grid="sum=1")
-    for folder, step, code in (("sum1", "point", 0), ("gather", "gather", 1)):
+    made = make("python-sweep", tmp_path / "p", grid="a=1")
+    program = made / "init/sweep.py"
+    program.write_text(program.read_text().replace('{"sum": sum', '{"a": sum'))
+    for folder, step, code in (("a1", "point", 0), ("gather", "gather", 1)):
         done = subprocess.run(
             [sys.executable, "-B", "../sweep.py", step],
             cwd=made / "init" / folder,
@@ -347,7 +373,7 @@ def test_a_result_may_not_hide_a_parameter(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == code
-    assert done.stderr == "a result has the name of a parameter: sum\n"
+    assert done.stderr == "a result has the name of a parameter: a\n"
     assert not (made / "init/gather/results.csv").exists()
 
 
@@ -398,8 +424,8 @@ def test_vasp_runs(tmp_path: Path, hurried: Callable[..., tuple[Path, str]]) -> 
     # A new attempt goes on from the CONTCAR that the last one left.
     went_on = tmp_path / "far" / run.name / "far" / "relax" / "CONTCAR"
     went_on.write_text(went_on.read_text().replace("unconverged", "nearer"))
-    jobmon("retry", "--run", run, "far", code=0)
+    jobmon("retry", "--run", run, "far/qsub.relax", code=0)
     jobmon("--ldir", run, code=1)
     assert status(run)["state"]["far/qsub.static"] == "finished"
     assert (went_on.parent / "started.vasp").read_text() == "unconverged\nnearer\n"
-    assert count(run, "submitting") == 7
+    assert count(run, "submitting") == 8

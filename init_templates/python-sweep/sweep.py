@@ -1,7 +1,7 @@
 """One function over a grid of parameters. Yours is point(); the rest calls it.
 
-    sweep.py point       the point of this folder's parameters.json   -> result.json
-    sweep.py gather      all points                                   -> results.csv
+sweep.py point       the point of this folder's parameters.json   -> result.json
+sweep.py gather      all points                                   -> results.csv
 """
 
 # Runs on the cluster's Python, which may be an old one; print is its voice.
@@ -9,8 +9,8 @@
 
 import csv
 import json
-import os
 import sys
+from pathlib import Path
 
 
 def point(a, b):
@@ -20,18 +20,15 @@ def point(a, b):
 
 
 def one():
-    with open("parameters.json", encoding="utf-8") as file:
-        parameters = json.load(file)
+    parameters = load("parameters.json")
     save("result.json", lambda file: json.dump(point(**parameters), file, indent=1))
 
 
 def gather():
     """A row for each folder of folders.txt: its parameters, then its results."""
     rows = []
-    with open("folders.txt", encoding="utf-8") as file:
-        folders = file.read().split()
-    for folder in folders:
-        row, result = (load(folder, name) for name in ("parameters.json", "result.json"))
+    for folder in Path("folders.txt").read_text(encoding="utf-8").split():
+        row, result = (load(f"../{folder}/{name}.json") for name in ("parameters", "result"))
         both = sorted(set(row) & set(result))
         if both:
             sys.exit("a result has the name of a parameter: " + ", ".join(both))
@@ -47,16 +44,16 @@ def gather():
     print(len(rows), "points")
 
 
-def load(folder, name):
-    with open(os.path.join("..", folder, name), encoding="utf-8") as file:
-        return json.load(file)
+def load(name):
+    return json.loads(Path(name).read_text(encoding="utf-8"))
 
 
 def save(name, write):
     """Put a file in place whole, so that one that is there is finished."""
-    with open(name + ".part", "w", encoding="utf-8") as file:
+    part = Path(name + ".part")
+    with part.open("w", encoding="utf-8") as file:
         write(file)
-    os.replace(name + ".part", name)
+    part.replace(name)
 
 
 if __name__ == "__main__":

@@ -63,9 +63,14 @@ def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
                 f"{setting}: {name!r} will not do as a folder's name; "
                 "letters, digits and . _ + - are wanted, a letter or digit first"
             )
-        if is_ours(name) or name.startswith("qsub."):
+        if is_taken(name):
             raise ValueError(f"{setting}: {name!r} is a name that jobmon uses; choose another one")
         if name in seen:
             raise ValueError(f"{setting}: {name!r} is there twice")
         seen.add(name)
     return names
+
+
+def is_taken(name: str) -> bool:
+    """Whether no job folder at the top of the tree may be called ``name``."""
+    return is_ours(name) or name.startswith("qsub.")
