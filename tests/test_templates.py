@@ -28,7 +28,7 @@ from jobmon.run.usage import UsageError
 
 STANDIN = Path(__file__).parent / "standins" / "vasp"
 TEMPLATES = Path(__file__).parent.parent / "init_templates"
-VASP = {"binpath": str(STANDIN), "potcars": "/nowhere", "launcher": "env"}
+VASP = {"binpath": str(STANDIN), "potcars": "/nowhere", "mpirun": "env"}
 SYSTEMS = ("slurm", "pbs", "sge", "pjm")
 PREFIX = {"slurm": "SBATCH", "pbs": "PBS", "sge": "$", "pjm": "PJM"}
 NAMES = ("array", "chain", "python-sweep", "vasp-relax-static")
@@ -209,6 +209,7 @@ WRONG = [
     ("array", {}, "array needs --set scheduler=…: whose array it is; the local queue has none"),
     ("array", {"scheduler": "local"}, "--set scheduler=local: one of slurm, pbs, sge, pjm is"),
     ("array", {"scheduler": "sge", "tasks": "1"}, "--set tasks=1: a whole number, 2 or more"),
+    ("python-sweep", {"python": ""}, "--set python: one line is wanted, and not an empty one"),
     ("python-sweep", {"grid": "a"}, "--set grid: a has an empty value; a=value,value is wanted"),
     ("python-sweep", {"grid": "a=1,,2"}, "--set grid: a has an empty value"),
     ("python-sweep", {"grid": "a=1;a=2"}, "--set grid: a is named twice"),
@@ -217,6 +218,12 @@ WRONG = [
     ("python-sweep", {"grid": "if=1"}, "--set grid: 'if' is no name of a parameter"),
     ("python-sweep", {"grid": "a=x/y"}, "--set grid: 'ax/y' will not do as a folder's name"),
     ("python-sweep", {"grid": "gat=her"}, "--set grid: 'gather' is there twice"),
+    ("chain", {"folders": "a" * 201}, "--set folders: aaaaaaaaaaaaaaaaaaaa… is longer than 200"),
+    (
+        "python-sweep",
+        {"grid": f"{'a' * 150}={','.join(map(str, range(9999)))}"},
+        "--set grid: gather would wait for more than 1 MB of names; make several projects",
+    ),
     (
         "python-sweep",
         {"grid": f"a={','.join(map(str, range(101)))};b={','.join(map(str, range(100)))}"},
@@ -247,7 +254,7 @@ def test_a_wrong_value_is_one_line_and_nothing_is_written(
         ({"variants": "Li=Li_sv"}, "--set variants: 'Li' is in none of the POSCAR files"),
         ({"potcars": "potpaw"}, "--set potcars=potpaw: an absolute path on the cluster is wanted"),
         ({"binpath": ""}, "--set binpath: one line is wanted, and not an empty one"),
-        ({"launcher": "a\nb"}, "--set launcher: one line is wanted, and not an empty one"),
+        ({"mpirun": "a\nb"}, "--set mpirun: one line is wanted, and not an empty one"),
         ({"kspacing": "0"}, "--set kspacing=0: a number above 0 is wanted"),
     ],
 )
@@ -396,7 +403,7 @@ def test_vasp_runs(tmp_path: Path, hurried: Callable[..., tuple[Path, str]]) -> 
         "binpath": STANDIN,
         "potcars": potcars(tmp_path / "pot 'paw'"),
         "variants": "Ga=Ga_d",
-        "launcher": "env",
+        "mpirun": "env",
         "cores": 1,
         "scheduler": "local",
     }

@@ -10,10 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jobmon.act.layout import folder_names, write_job, write_settings
+from jobmon.act.layout import folder_names, one_line, write_job, write_settings
+from jobmon.run.tree import LARGEST
 
 MOST = 10_000
-"""Points: what gather waits for is one file of at most 1 MB."""
+"""Points that one job can gather."""
 
 
 def make(here: Path, project: Path, values: dict[str, Any]) -> None:
@@ -21,6 +22,7 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
     count = math.prod(len(words) for words in grid.values())
     if count > MOST:
         raise ValueError(f"grid: {count} points, more than {MOST}; make several projects of them")
+    python = one_line("python", values["python"])
     init = project / "init"
     init.mkdir()
     program = (here / "sweep.py").read_text().replace("a, b", ", ".join(grid))
@@ -30,6 +32,11 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
     points = [dict(zip(grid, words, strict=True)) for words in itertools.product(*grid.values())]
     folders = ["_".join(name + word for name, word in point.items()) for point in points]
     folder_names("grid", [*folders, "gather", "sweep.py"])
+    needs = [f"../{name}/qsub.finished.0" for name in folders]
+    if sum(len(need) + 1 for need in needs) > LARGEST:
+        raise ValueError(
+            "grid: gather would wait for more than 1 MB of names; make several projects"
+        )
     for name, point in zip(folders, points, strict=True):
         folder = init / name
         folder.mkdir()
@@ -40,9 +47,8 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
     gather = init / "gather"
     gather.mkdir()
     (gather / "folders.txt").write_text("".join(f"{name}\n" for name in folders))
-    needs = [f"../{name}/qsub.finished.0" for name in folders]
     write_job(gather, "0", script.replace("@STEP@", "gather"), needs)
-    write_settings(here, project, values, {"pythonpath": values["python"]})
+    write_settings(here, project, values, {"pythonpath": python})
 
 
 def read_grid(text: str) -> dict[str, list[str]]:

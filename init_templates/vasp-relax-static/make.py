@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jobmon.act.layout import is_taken, write_job, write_settings
+from jobmon.act.layout import is_taken, one_line, write_job, write_settings
 from jobmon.act.poscar import Poscar
 
 RESULTS = ["OUTCAR", "OSZICAR", "CONTCAR", "vasprun.xml", "vasp.out", "DOSCAR", "EIGENVAL"]
@@ -28,7 +28,7 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
         (init / name).write_bytes(incar(here, values["incars"], name))
     potcars = there(values["potcars"])
     binpath = one_line("binpath", values["binpath"])
-    launcher = one_line("launcher", values["launcher"])
+    mpirun = one_line("mpirun", values["mpirun"])
     scripts = {step: (here / f"{step}.sh").read_text() for step in ("relax", "static")}
     for poscar in poscars:
         folder = init / poscar.name
@@ -42,7 +42,7 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
             elements = [variants.get(symbol, symbol) for symbol in poscar.symbols]
             filled = filled.replace("@ELEMENTS@", " ".join(elements)).replace("@POTCARS@", potcars)
             needs = ["qsub.finished.relax"] if step == "static" else []
-            write_job(folder, step, filled.replace("@LAUNCHER@", launcher), needs)
+            write_job(folder, step, filled.replace("@MPIRUN@", mpirun), needs)
     write_settings(here, project, values, {"binpath": binpath, "results": RESULTS})
 
 
@@ -66,12 +66,6 @@ def incar(here: Path, folder: str, name: str) -> bytes:
         return path.read_bytes()
     except OSError as err:
         raise ValueError(f"incars: {path} cannot be read ({err.strerror})") from err
-
-
-def one_line(setting: str, text: str) -> str:
-    if not text or re.search(r"[\n\r\0]", text):
-        raise ValueError(f"{setting}: one line is wanted, and not an empty one")
-    return text
 
 
 def lines(poscar: Poscar) -> int:

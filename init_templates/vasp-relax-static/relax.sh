@@ -24,7 +24,7 @@ for element in $elements; do
 done > POTCAR
 
 rm -f OUTCAR
-@LAUNCHER@ "__binpath__"/vasp_std > vasp.out || fail "vasp_std ended with exit code $?"
+@MPIRUN@ "__binpath__"/vasp_std > vasp.out || fail "vasp_std ended with exit code $?"
 
 # VASP may end with exit code 0 all the same.
 grep -q 'General timing and accounting' OUTCAR || fail "VASP did not come to its end"

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from jobmon.run.tree import is_ours
 
+LONGEST = 200
+"""Characters of a job folder's name; file systems take 255 bytes."""
+
 
 def write_job(folder: Path, id: str, script: str, needs: Iterable[str] = ()) -> None:
     """Put ``qsub.{id}`` and its dependency file, a need a line, into ``folder``."""
@@ -63,6 +66,8 @@ def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
                 f"{setting}: {name!r} will not do as a folder's name; "
                 "letters, digits and . _ + - are wanted, a letter or digit first"
             )
+        if len(name) > LONGEST:
+            raise ValueError(f"{setting}: {name[:20]}… is longer than {LONGEST} characters")
         if is_taken(name):
             raise ValueError(f"{setting}: {name!r} is a name that jobmon uses; choose another one")
         if name in seen:
@@ -74,3 +79,10 @@ def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
 def is_taken(name: str) -> bool:
     """Whether no job folder at the top of the tree may be called ``name``."""
     return is_ours(name) or name.startswith("qsub.")
+
+
+def one_line(setting: str, text: str) -> str:
+    """``text``, if it is one line and not empty. Raises ValueError."""
+    if not text or re.search(r"[\n\r\0]", text):
+        raise ValueError(f"{setting}: one line is wanted, and not an empty one")
+    return text
