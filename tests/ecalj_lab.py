@@ -41,6 +41,7 @@ def try_job(
     """Run ``qsub.ID`` of ``folder`` as a batch system does, its placeholders filled in."""
     header = (folder.parent.parent / "headers/slurm.sh").read_text()
     values = {"HEADER": header, "binpath": str(bin), "maxcore": "4", "cwd": str(folder)}
+    values["walltime"] = "1:00:00"
     script = folder / f"filled.{id}"
     script.write_bytes(fill((folder / f"qsub.{id}").read_bytes(), values))
     return subprocess.run(

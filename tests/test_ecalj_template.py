@@ -87,16 +87,16 @@ def test_the_scripts_are_sound(tmp_path: Path, template: str) -> None:
 @pytest.mark.parametrize(
     ("scheduler", "lines"),
     [
-        ("slurm", ["#SBATCH -n __maxcore__", "#SBATCH -t 01:30:00"]),
+        ("slurm", ["#SBATCH -n __maxcore__", "#SBATCH -t __walltime__"]),
         (
             "pbs",
             [
                 "#PBS -l select=1:ncpus=__maxcore__:mpiprocs=__maxcore__:ompthreads=1",
-                "#PBS -l walltime=01:30:00",
+                "#PBS -l walltime=__walltime__",
             ],
         ),
-        ("sge", ["#$ -pe smp __maxcore__", "#$ -l h_rt=01:30:00", "#$ -cwd"]),
-        ("pjm", ["#PJM -L elapse=01:30:00", "#PJM --mpi proc=__maxcore__", "#PJM -L node=1"]),
+        ("sge", ["#$ -pe smp __maxcore__", "#$ -l h_rt=__walltime__", "#$ -cwd"]),
+        ("pjm", ["#PJM -L elapse=__walltime__", "#PJM --mpi proc=__maxcore__", "#PJM -L node=1"]),
     ],
 )
 def test_headers_and_settings(tmp_path: Path, scheduler: str, lines: list[str]) -> None:
@@ -115,6 +115,7 @@ def test_headers_and_settings(tmp_path: Path, scheduler: str, lines: list[str]) 
     assert set(lines) <= set(text)
     settings = load(made / "jobmon.yaml")
     assert Path(settings["qsubheader"]) == made / f"headers/{scheduler}.sh"
+    assert settings["placeholders"] == {"walltime": "01:30:00"}
     results = settings["results"]
     for name in ("gap.0", "bnd001.spin1", "QPU.1run", "save.si", "llmf", "lgwsc.1", "GWinput"):
         assert any(Path(f"/{name}").match(pattern) for pattern in results), name
@@ -125,7 +126,7 @@ def test_headers_and_settings(tmp_path: Path, scheduler: str, lines: list[str]) 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"scheduler": "lsf"}, "--set scheduler: one of slurm, pbs, sge, pjm is wanted"),
+        ({"scheduler": "lsf"}, "--set scheduler=lsf: one of slurm, pbs, sge, pjm is wanted"),
         ({"xcfun": "lda"}, "--set xcfun: one of vwn, pbe, bh is wanted"),
         ({"nspin": "3"}, "--set nspin: 1 or 2 is wanted"),
         ({"walltime": "1 day"}, "--set walltime: hours:minutes:seconds is wanted"),

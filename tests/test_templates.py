@@ -204,7 +204,11 @@ WRONG = [
     ("chain", {"folders": "qsub.1"}, "--set folders: 'qsub.1' is a name that jobmon uses; "),
     ("chain", {"steps": "0"}, "--set steps=0: a whole number, 1 or more, is wanted"),
     ("chain", {"step": "1"}, "--set step: no name is called 'step'; did you mean 'steps'?"),
-    ("chain", {"walltime": "60"}, "--set walltime=60: hours:minutes:seconds is wanted"),
+    (
+        "chain",
+        {"walltime": "60"},
+        "--set walltime: hours:minutes:seconds is wanted, as in 1:00:00, not 60",
+    ),
     ("chain", {"scheduler": "lsf"}, "--set scheduler=lsf: one of local, slurm, pbs, sge, pjm is"),
     ("array", {}, "array needs --set scheduler=…: whose array it is; the local queue has none"),
     ("array", {"scheduler": "local"}, "--set scheduler=local: one of slurm, pbs, sge, pjm is"),

@@ -2,6 +2,7 @@
 @ARRAY@
 __HEADER__
 set -e
+cd "${PBS_O_WORKDIR:-.}"   # PBS starts jobs in the home folder
 task=@TASK@
 
 # Your program here; $task is a number from 1 to @TASKS@. The result is put in place whole, and a task

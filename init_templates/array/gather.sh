@@ -1,6 +1,6 @@
-#!/bin/sh
 __HEADER__
 set -e
+cd "${PBS_O_WORKDIR:-.}"   # PBS starts jobs in the home folder
 
 # Your evaluation here.
 cat result.* | sort -n > all.txt

@@ -1,6 +1,6 @@
-#!/bin/sh
 __HEADER__
 set -e
+cd "${PBS_O_WORKDIR:-.}"   # PBS starts jobs in the home folder
 
 # Your program here. It ends this script if it fails, since set -e is above.
 echo "step @ID@ of __jobname__ on $(hostname)" > result.@ID@

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from jobmon.act.layout import time_limit, write_headers
 from jobmon.act.poscar import Poscar
 from jobmon.run.usage import UsageError
 
-SCHEDULERS = ("slurm", "pbs", "sge", "pjm")
 FUNCTIONALS = ("vwn", "pbe", "bh")
 
 SETTINGS = """\
@@ -25,6 +25,8 @@ SETTINGS = """\
 qsubheader: headers/{scheduler}.sh
 maxqsub: 4                   # jobs in the batch system at once
 maxcore: 16                  # MPI processes of a job
+placeholders:
+  walltime: "{walltime}"       # the longest time of a job
 
 # What comes home: gaps, bands, densities of states, logs and inputs. Densities (rst.*),
 # self-energies (sigm) and whatever lies in subfolders stay on the cluster.
@@ -57,25 +59,22 @@ def make(here: Path, project: Path, values: dict[str, Any], iterations: int = 0)
             needs = f"qsub.finished.{id - 1}\n" if id else ""
             (folder / f"qsub.{id}").write_text(filled(text, words))
             (folder / f"qsub.dependency.{id}").write_text(needs)
-    (project / "headers").mkdir()
-    for header in (here.parent / "ecalj" / "headers").iterdir():
-        (project / "headers" / header.name).write_text(filled(header.read_text(), values))
+    write_headers(here, project)
     results = RESULTS + (QSGW_RESULTS if iterations else ())
     patterns = "".join(f'  - "/{pattern}"\n' for pattern in results)
     (project / "jobmon.yaml").write_text(
-        SETTINGS.format(scheduler=values["scheduler"], results=patterns)
+        SETTINGS.format(
+            scheduler=values["scheduler"], walltime=values["walltime"], results=patterns
+        )
     )
 
 
 def check(values: dict[str, Any]) -> None:
-    if values["scheduler"] not in SCHEDULERS:
-        raise ValueError(f"scheduler: one of {', '.join(SCHEDULERS)} is wanted")
     if values["xcfun"] not in FUNCTIONALS:
         raise ValueError(f"xcfun: one of {', '.join(FUNCTIONALS)} is wanted")
     if values["nspin"] not in {1, 2}:
         raise ValueError("nspin: 1 or 2 is wanted")
-    if not re.fullmatch(r"[0-9]+:[0-5][0-9]:[0-5][0-9]", values["walltime"]):
-        raise ValueError("walltime: hours:minutes:seconds is wanted, such as 24:00:00")
+    time_limit(values["walltime"])
     if values.get("nkgw", 0) > values["nk"]:
         raise ValueError(f"nkgw: a mesh no finer than that of lmf is wanted, nk={values['nk']}")
 

@@ -1,8 +1,9 @@
+#!/bin/sh
 #PBS -S /bin/sh
-#PBS -l select=1:ncpus=__maxcore__:mpiprocs=__maxcore__
+#PBS -l select=1:ncpus=__maxcore__:mpiprocs=__maxcore__:ompthreads=1
 #PBS -l walltime=__walltime__
-# Take one # away and name what your site wants. Torque: -l nodes=1:ppn=N in place of select.
+# Torque has nodes=1:ppn=__maxcore__ in place of the select line.
+# Take one # away and name what your site wants:
 ##PBS -q NAME
 ##PBS -P NAME
-# PBS starts a job in the home folder; this is the job's own.
-cd "$PBS_O_WORKDIR" || exit 1
+# Here also what the programs need, such as "module load NAME".

@@ -1,6 +1,7 @@
-#SBATCH --nodes=1
-#SBATCH --ntasks=__maxcore__
-#SBATCH --time=__walltime__
+#!/bin/sh
+#SBATCH -n __maxcore__
+#SBATCH -t __walltime__
 # Take one # away and name what your site wants:
-##SBATCH --partition=NAME
-##SBATCH --account=NAME
+##SBATCH -p NAME
+##SBATCH -A NAME
+# Here also what the programs need, such as "module load NAME".

@@ -1,6 +1,6 @@
-#!/bin/sh
 __HEADER__
 set -e
+cd "${PBS_O_WORKDIR:-.}"   # PBS starts jobs in the home folder
 
 "__pythonpath__" -B ../sweep.py @STEP@
 

@@ -1,6 +1,7 @@
-#!/bin/sh
 __HEADER__
 set -e
+cd "${PBS_O_WORKDIR:-.}"   # PBS starts jobs in the home folder
+export OMP_NUM_THREADS=1
 
 fail() {
     echo "static: $1" >&2

@@ -34,10 +34,9 @@ def write_settings(
     ``values`` are the template's: ``scheduler`` (``local``, or the name of a header), ``cores``
     and ``walltime`` (hours:minutes:seconds). ``more`` are further settings. Raises ValueError.
     """
-    scheduler, walltime = str(values["scheduler"]), str(values["walltime"])
-    if not re.fullmatch(r"[0-9]+:[0-5][0-9]:[0-5][0-9]", walltime):
-        raise ValueError(f"walltime={walltime}: hours:minutes:seconds is wanted, as in 1:00:00")
-    shutil.copytree(here.parent / "headers", project / "headers")
+    scheduler = str(values["scheduler"])
+    walltime = time_limit(values["walltime"])
+    write_headers(here, project)
     header = "slurm" if scheduler == "local" else scheduler
     lines = ["# The settings of this project; a flag of jobmon wins over this file."]
     if scheduler == "local":
@@ -55,6 +54,18 @@ def write_settings(
     # JSON is YAML, so that any text is quoted as it must be.
     lines += [f"{name}: {json.dumps(it, ensure_ascii=False)}" for name, it in settings.items()]
     (project / "jobmon.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def write_headers(here: Path, project: Path) -> None:
+    """Put a header for each batch system into ``headers/`` of ``project``."""
+    shutil.copytree(here.parent / "headers", project / "headers")
+
+
+def time_limit(text: object) -> str:
+    """``text``, if it is hours:minutes:seconds, which all batch systems know. Raises ValueError."""
+    if not re.fullmatch(r"[0-9]+:[0-5][0-9]:[0-5][0-9]", str(text)):
+        raise ValueError(f"walltime: hours:minutes:seconds is wanted, as in 1:00:00, not {text}")
+    return str(text)
 
 
 def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
