@@ -72,7 +72,8 @@ def test_the_folder_is_called_after_the_file(path: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["POSCAR.", "POSCAR...", "POSCAR.-x", "POSCAR.a\nb", ".vasp", "POSCAR.qsub.0"]
+    "path",
+    ["POSCAR.", "POSCAR...", "POSCAR.-x", "POSCAR.a\nb", ".vasp", "POSCAR.qsub.0", "POSCAR.kill"],
 )
 def test_names_that_will_not_do(path: str) -> None:
     with pytest.raises(UsageError, match="will not do as the name of a job folder"):

@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jobmon.act.layout import is_taken, one_line, write_job, write_settings
+from jobmon.act.layout import one_line, write_job, write_settings
 from jobmon.act.poscar import Poscar
 
 RESULTS = ["OUTCAR", "OSZICAR", "CONTCAR", "vasprun.xml", "vasp.out", "DOSCAR", "EIGENVAL"]
@@ -32,7 +32,7 @@ def make(here: Path, project: Path, values: dict[str, Any]) -> None:
     scripts = {step: (here / f"{step}.sh").read_text() for step in ("relax", "static")}
     for poscar in poscars:
         folder = init / poscar.name
-        if folder.exists() or is_taken(poscar.name):
+        if folder.exists():
             raise ValueError(f"--poscar: {poscar.name} will not do as a folder's name here")
         folder.mkdir()
         (folder / "POSCAR").write_bytes(poscar.data)

@@ -79,7 +79,7 @@ def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
             )
         if len(name) > LONGEST:
             raise ValueError(f"{setting}: {name[:20]}… is longer than {LONGEST} characters")
-        if is_taken(name):
+        if is_ours(name) or name.startswith("qsub."):
             raise ValueError(f"{setting}: {name!r} is a name that jobmon uses; choose another one")
         if name in seen:
             raise ValueError(f"{setting}: {name!r} is there twice")
@@ -87,13 +87,8 @@ def folder_names(setting: str, names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def is_taken(name: str) -> bool:
-    """Whether no job folder at the top of the tree may be called ``name``."""
-    return is_ours(name) or name.startswith("qsub.")
-
-
 def one_line(setting: str, text: str) -> str:
     """``text``, if it is one line and not empty. Raises ValueError."""
-    if not text or re.search(r"[\n\r\0]", text):
+    if not text or re.search("[\0-\x1f\x7f\x85\u2028\u2029]", text):
         raise ValueError(f"{setting}: one line is wanted, and not an empty one")
     return text

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobmon.run.tree import is_ours
 from jobmon.run.usage import UsageError
 
 _PREFIXED = re.compile(r"(?:POSCAR|CONTCAR)[._-](.*)", re.DOTALL)
@@ -60,7 +61,8 @@ def folder_name(path: Path) -> str:
         name = path.absolute().parent.resolve().name
     else:
         name = _SUFFIX.sub("", prefixed[1] if prefixed else path.name)
-    if not name or name.startswith((".", "-", "qsub.")) or not name.isprintable():
+    refused = name.startswith((".", "-", "qsub.")) or is_ours(name) or not name.isprintable()
+    if not name or refused:
         raise UsageError(
             f"{path}: {name!r} will not do as the name of a job folder; rename the file to "
             "POSCAR.NAME"
