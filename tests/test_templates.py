@@ -79,8 +79,10 @@ def hurried(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
     def run(*words: str | Path, code: int = 0) -> tuple[Path, str]:
         project = tmp_path / "p"
         jobmon("init", words[0], project, *words[1:], code=0)
-        with (project / "jobmon.yaml").open("a") as file:
-            file.write("grace: 1\ninterval: 0.3\n")
+        settings = project / "jobmon.yaml"
+        settings.write_text(
+            settings.read_text().replace("interval: 1 ", "grace: 1\ninterval: 0.3 ")
+        )
         printed = jobmon("--ldir", project, "--rdir", tmp_path / "far", code=code).stdout
         return only_run(project), printed
 

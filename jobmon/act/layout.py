@@ -43,6 +43,7 @@ def write_settings(
         lines += [
             "remote: local      # or [user@]host[:port], with an rdir: the folder for runs there",
             "scheduler: local   # this machine's own queue; elsewhere take this line out",
+            "interval: 1        # s; this one, too",
         ]
     else:
         lines += [
