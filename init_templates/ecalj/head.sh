@@ -51,7 +51,7 @@ gap() {
 
 cd "$folder"
 [ -x "$bin/lmf" ] || fail "there is no program lmf in '$bin': set binpath in jobmon.yaml"
-export OMP_NUM_THREADS=1
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 PATH=$bin:$PATH   # ecalj's scripts call lmchk and lmfa by their bare names
 export PATH
 # A Fortran program that runs out of stack just dies. (Not in POSIX, but every sh has it.)
