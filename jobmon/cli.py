@@ -117,6 +117,30 @@ def run_command(
     sys.exit(start(wish, ask_terminal, notices.say))
 
 
+_OF_ONE_START = {"initonly", "once", "forever", "daemon", "take_over", "quiet", "verbose"}
+_OF_ONE_START.add("qstatcommand")
+
+
+@cli.command("check", params=[p for p in run_command.params if p.name not in _OF_ONE_START])
+@click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
+def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) -> None:
+    """Look at the tree and the cluster before the first run; submit and change nothing.
+
+    Takes the settings of 'jobmon run': jobmon check --ldir materials. Each line is green, yellow
+    or red, with the way out. Exit code: 0 if all is green, 1 if a line is yellow, 2 if one is red.
+    """
+    from jobmon.act.check import check  # noqa: PLC0415
+    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
+    from jobmon.show import checklist  # noqa: PLC0415
+
+    found = check(ldir, datedir, flags, ask_terminal)
+    if as_json:
+        text, code = checklist.as_json(found)
+        click.echo(text)
+        sys.exit(code)
+    sys.exit(checklist.as_lines(found))
+
+
 @cli.command()
 @_RUN_OPTION
 @click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")

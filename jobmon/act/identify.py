@@ -33,21 +33,26 @@ def identify(
         raise UsageError("rsync is missing on this machine; install it")
     if not local and not found.rsync:
         raise UsageError(f"rsync is missing on {link.where}; ask for it to be installed there")
-    scheduler = _scheduler(settings, link, found, say)
-    if settings.rdir is None:
-        twin = str(place.project / date)
-    else:
-        above = settings.rdir.removeprefix("~/")
-        if not above.startswith("/"):
-            above = f"{found.home}/{above}"
-        twin = "/".join(part for part in (above.rstrip("/"), place.below, date) if part)
+    scheduler = scheduler_of(settings, link, found, say)
+    twin = twin_of(place, date, settings, found.home)
     where = f"{getpass.getuser()}@{socket.gethostname()}" if local else link.where
     if "@" not in where:
         where = f"{found.user}@{where}"
     return Identity(secrets.token_hex(6), where, scheduler, twin)
 
 
-def _scheduler(settings: Settings, link: Link, found: Probe, say: Callable[[str], None]) -> str:
+def twin_of(place: Place, date: str, settings: Settings, home: str) -> str:
+    """The run's folder over there, whose account's home is ``home``."""
+    if settings.rdir is None:
+        return str(place.project / date)
+    above = settings.rdir.removeprefix("~/")
+    if not above.startswith("/"):
+        above = f"{home}/{above}"
+    return "/".join(part for part in (above.rstrip("/"), place.below, date) if part)
+
+
+def scheduler_of(settings: Settings, link: Link, found: Probe, say: Callable[[str], None]) -> str:
+    """The batch system that is meant. Raises UsageError where none answers."""
     local = settings.target is None
     if settings.scheduler == "local" and not local:
         raise UsageError(

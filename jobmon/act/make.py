@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from jobmon.act import flaws
 from jobmon.core.text import printable
 from jobmon.run import names, script, views
 from jobmon.run.atomic import unused
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, Settings, header_text, write_run_file
 from jobmon.run.synced import Stamp
-from jobmon.run.tree import Parsed, is_ours, read_needs, read_plain
+from jobmon.run.tree import Parsed, read_plain
 from jobmon.run.usage import UsageError
 
 _HALF = ".jobmon-half"
@@ -49,44 +50,9 @@ def check(init: Path) -> dict[str, Parsed]:
     What the dependency files ask for, by their paths in it.
     """
     parsed: dict[str, Parsed] = {}
-    for folder, entries in _walk(init):
-        for entry in entries:
-            name, path = entry.name, entry.path
-            if "\n" in name:
-                raise UsageError(f"{path!r}: a newline in a file name; rename it")
-            part = names.part(name)
-            if entry.is_dir():
-                if part == names.Part.DEPENDENCY:
-                    raise UsageError(f"{path}: a folder in place of a file; rename it")
-                continue
-            wanted = part == names.Part.SCRIPT and not entry.is_file()
-            if wanted or not (entry.is_symlink() or entry.is_file()):  # a pipe, a socket, a device
-                raise UsageError(f"{path}: no plain file, nor a link to one; mend it")
-            if part == names.Part.DEPENDENCY:
-                stamp = Stamp.of(entry.stat())  # before it is read
-                needs, complaint = read_needs(path, folder)
-                if complaint:
-                    raise UsageError(complaint)
-                parsed[names.path(folder, name)] = stamp, needs, ""
-    for top in init.iterdir():
-        if is_ours(top.name) and top.name != "jobmon.yaml":
-            raise UsageError(f"{top}: jobmon keeps a file of that name; rename yours")
+    for found in flaws.refused(init, parsed):
+        raise UsageError(found.words)
     return parsed
-
-
-def _walk(top: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Every folder, relative to ``top``, with what is in it. Links to folders are not entered."""
-    todo = [""]
-    while todo:
-        folder = todo.pop()
-        with os.scandir(f"{top}/{folder}") as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        yield folder, entries
-        todo += [
-            names.path(folder, entry.name)
-            for entry in reversed(entries)
-            if entry.is_dir(follow_symlinks=False)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +170,7 @@ def _fill(half: Path, settings: Settings, identity: Identity, header: str | None
     jobs = 0
     warnings: list[str] = []
     stamps: dict[str, Stamp] = {}
-    for folder, entries in _walk(half):
+    for folder, entries in flaws.walk(half):
         cwd = f"{identity.rdir}/{folder}" if folder else identity.rdir
         values = script.values(settings, cwd.rpartition("/")[2], cwd, header)
         for entry in entries:
@@ -212,12 +178,12 @@ def _fill(half: Path, settings: Settings, identity: Identity, header: str | None
             job_id = names.script_id(entry.name)
             if entry.is_dir():
                 if entry.is_symlink():
-                    warnings.append(f"{key} is a link to a folder; no job is looked for behind it")
+                    warnings.append(flaws.of_link(key).words)
                 continue
             if job_id is not None:
                 jobs += 1
                 filled = _fill_one(entry, values)
-                warnings += _warnings(key, job_id, filled, settings)
+                warnings += [found.words for found in flaws.of_script(key, job_id, filled)]
             if names.part(entry.name) != names.Part.MARKER and entry.is_file():
                 stamps[key] = Stamp.of(entry.stat())
     return Checked(jobs, tuple(warnings), stamps)
@@ -235,24 +201,6 @@ def _fill_one(entry: os.DirEntry[str], values: Mapping[str, str]) -> bytes:
     if filled != text:
         Path(entry).write_bytes(filled)
     return filled
-
-
-def _warnings(key: str, job_id: str, filled: bytes, settings: Settings) -> list[str]:
-    text = filled.decode("utf-8", "replace")
-    found = []
-    left = script.left_over(filled)
-    if left:
-        found.append(f"{key}: {', '.join(left)} left over; no value was given for it")
-    if filled.startswith(b"\xef\xbb\xbf"):
-        found.append(f"{key} begins with a byte-order mark, so that its first line does not count")
-    if b"\r\n" in filled:
-        found.append(f"{key} has DOS line ends (CRLF), which most shells take for part of a word")
-    if not script.writes_marker(text, job_id):
-        marker = names.marker_name(job_id)
-        found.append(f"{key} never mentions {marker}, so it can never be called finished")
-    elif script.marks_unconditionally(text, job_id):
-        found.append(f"{key} writes its marker whatever happens before; it will always finish")
-    return found
 
 
 def aside(path: Path) -> Path:

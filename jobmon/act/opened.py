@@ -20,7 +20,7 @@ from jobmon.cycle.state import Clock, Know
 from jobmon.run import owner
 from jobmon.run.journal import Journal
 from jobmon.run.paths import Paths
-from jobmon.run.settings import Identity, Settings, read_run_file, resume
+from jobmon.run.settings import Identity, Settings, load, merge, read_run_file, resume
 from jobmon.run.synced import Synced
 from jobmon.run.tree import OURS, Tree
 
@@ -92,3 +92,11 @@ def settings_of(run: Path, flags: Mapping[str, Any]) -> tuple[Settings, Identity
     """What an existing run was started with, under the flags of today. Raises UsageError."""
     settings, identity = read_run_file(Paths(run).settings)
     return resume(settings, identity, flags), identity
+
+
+def project_settings(project: Path, flags: Mapping[str, Any]) -> tuple[Settings, str]:
+    """What a new run of the project is started with, and where that stands. Raises UsageError."""
+    path = project / "jobmon.yaml"
+    there = path.exists()
+    settings = merge(load(path) if there else {}, flags)
+    return settings, f"{path if there else 'no jobmon.yaml'}, and the command line"

@@ -18,7 +18,7 @@ from typing import Any
 from jobmon import notices
 from jobmon.act import make
 from jobmon.act.identify import identify
-from jobmon.act.opened import Opened, link_to, opened, settings_of
+from jobmon.act.opened import Opened, link_to, opened, project_settings, settings_of
 from jobmon.act.place import Place, find
 from jobmon.cluster.base import ClusterError, Link, LoginFailed, TwinLost, call
 from jobmon.cluster.cluster import twin_trouble
@@ -31,7 +31,7 @@ from jobmon.cycle.survey import survey, take
 from jobmon.run import views
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
-from jobmon.run.settings import Identity, load, merge, write_run_file
+from jobmon.run.settings import Identity, write_run_file
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import OURS, Parsed
 from jobmon.run.usage import UsageError
@@ -173,10 +173,9 @@ def _again(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _M
 
 
 def _project_settings(place: Place, wish: Wish, say: Callable[[str], None]) -> Settings:
-    path = place.project / "jobmon.yaml"
-    from_file = load(path) if path.exists() else {}
-    say(f"settings: {path if path.exists() else 'no jobmon.yaml'}, and the command line")
-    return merge(from_file, wish.flags)
+    settings, origin = project_settings(place.project, wish.flags)
+    say(f"settings: {origin}")
+    return settings
 
 
 def _begin(

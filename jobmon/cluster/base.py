@@ -38,6 +38,10 @@ class LoginFailed(ClusterError):
     """The host refused us, or its key is not the known one; waiting will not mend it."""
 
 
+class HostKeyRefused(LoginFailed):
+    """The host shows a key that is not the known one, or none is known."""
+
+
 class LookFailed(ClusterError):
     """An answer was not whole or not understood. A look that failed is no look."""
 

@@ -25,17 +25,18 @@ def write(path: Path, counts: Mapping[str, int]) -> None:
 def words(counts: Mapping[str, int], submissions: int) -> str:
     """One line for people."""
     logins, channels = counts.get("logins", 0), counts.get("channels", 0)
-    sent, received = (_size(counts.get(name, 0)) for name in ("sent", "received"))
+    sent, received = (size(counts.get(name, 0)) for name in ("sent", "received"))
     return (
         f"spent so far: {logins} logins, {channels} channels, {sent} sent, {received} received, "
         f"{submissions} submissions"
     )
 
 
-def _size(count: int) -> str:
-    size, unit = float(count), "B"
+def size(count: int) -> str:
+    """A count of bytes for people: ``3.2 MB``."""
+    left, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
+        if left < 1000 or unit == "GB":
             break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        left /= 1000
+    return f"{left:.0f} {unit}" if unit == "B" or left >= 10 else f"{left:.1f} {unit}"

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobmon.cluster.base import LoginFailed
+from jobmon.cluster.base import HostKeyRefused
 from jobmon.cluster.links.sshconfig import Host
 
 
@@ -56,25 +56,25 @@ def known(host: Host) -> Known:
     return Known(name, plain.keys, found.revoked | plain.revoked, found.authority)
 
 
-def refusal(host: Host, found: Known, kind: str, blob: bytes) -> LoginFailed:
+def refusal(host: Host, found: Known, kind: str, blob: bytes) -> HostKeyRefused:
     """The error for a key of type ``kind`` that is not among those ``found``."""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     what = f"{host.name} ({host.hostname}:{host.port}) shows a {kind} host key SHA256:{digest}"
     if blob in found.revoked:
-        return LoginFailed(f"{what}, which is marked @revoked in known_hosts; ask the site")
+        return HostKeyRefused(f"{what}, which is marked @revoked in known_hosts; ask the site")
     same = next((key for key in found.keys if key.kind == kind), None)
     if same is not None:
-        return LoginFailed(
+        return HostKeyRefused(
             f"{what}, not the one known from {same.file}, line {same.line}: the host key has "
             "CHANGED. If the site says it did change it, run "
             f"'ssh-keygen -R {_quoted(found.name)} -f {same.file}', then once: ssh {host.name}"
         )
     if found.authority:
-        return LoginFailed(
+        return HostKeyRefused(
             f"{what}, which is known only by a certificate authority; use --ssh openssh, or "
             f"add the key to {_first(host)}"
         )
-    return LoginFailed(
+    return HostKeyRefused(
         f"{what}, which is not known; run once: ssh {host.name}, to look at the key and accept it"
     )
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jobmon.cluster.base import ClusterError, ConnectionLost, LoginFailed
+from jobmon.cluster.base import ClusterError, ConnectionLost, HostKeyRefused, LoginFailed
 from jobmon.cluster.links import private
 from jobmon.cluster.links.login import Ask
 from jobmon.cluster.links.sshconfig import HOPS, KEEPALIVE, UNANSWERED, Host, gateway, ring
@@ -212,7 +212,7 @@ class Master:
                 else f"run once: ssh {host.name}, to look at the key and accept it"
             )
             what = "has CHANGED" if changed else "is not known"
-            return LoginFailed(f"{host.where}: the host key {what}; {way}. ssh said: {said}")
+            return HostKeyRefused(f"{host.where}: the host key {what}; {way}. ssh said: {said}")
         if any(word in low for word in _REFUSALS):
             return LoginFailed(f"{host.where}: {said}. See whether 'ssh {host.name}' gets in")
         return ConnectionLost(f"{host.where}: no connection: {said or 'ssh ended without a word'}")
