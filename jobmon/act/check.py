@@ -86,13 +86,16 @@ def _cluster(it: _Asked, ask: Ask) -> Iterator[Finding]:
         return
     try:
         if there is not None:
-            yield check_site.host_name(there)
+            named = check_site.host_name(there)
+            yield named
+            if named.level == Level.RED:
+                return
             yield from _login(it, there, link)
         yield from _account(it, link)
     except _Ended:
         return
     except ClusterError as error:
-        yield _red("connection", str(error), _BY_HAND)
+        yield _red("connection", str(error), _by_hand(link))
     finally:
         link.close()
 
@@ -101,7 +104,9 @@ class _Ended(Exception):
     """Without what was just looked for, nothing further can be asked."""
 
 
-_BY_HAND = "see whether 'ssh HOST' gets in: is the host up, and reached from this network (VPN)?"
+def _by_hand(link: Link) -> str:
+    host = link.where.rpartition("@")[2]
+    return f"see whether 'ssh {host}' gets in: is it up, and reached from this network (VPN)?"
 
 
 def _red(what: str, words: str, way_out: str = "") -> Finding:
@@ -122,7 +127,7 @@ def _login(it: _Asked, there: Reach, link: Link) -> Iterator[Finding]:
     entered = not refused and failed is None
     yield check_site.host_key(there, refused, entered=entered)
     if failed is not None:
-        yield _red("login", str(failed), _BY_HAND)
+        yield _red("login", str(failed), _by_hand(link))
     if not entered:
         raise _Ended
     yield check_site.login(link.where, it.prompts, link.spent().logins, took)

@@ -91,22 +91,22 @@ def _pbs(user: str, texts: Sequence[str]) -> Iterator[Limit]:
     """``max_queued`` as the PBS Professional Reference Guide has it, ``max_user_queuable`` as
     Torque's pbs_server_attributes(7B). A limit for the user by name goes before the general one.
     """
-    yield from _pbs_limits(user, texts[1], "of each user", everywhere=True)
+    yield from _pbs_limits(user, texts[1], "", everywhere=True)
     for part in re.split(r"^Queue: *", texts[2], flags=re.M)[1:]:
         name = part.split("\n", 1)[0].strip()
-        yield from _pbs_limits(user, part, f"of queue {name}", everywhere=False)
+        yield from _pbs_limits(user, part, f" in queue {name}", everywhere=False)
 
 
-def _pbs_limits(user: str, text: str, whose: str, *, everywhere: bool) -> Iterator[Limit]:
+def _pbs_limits(user: str, text: str, where: str, *, everywhere: bool) -> Iterator[Limit]:
     text = re.sub(r"\n\t *", "", text)  # long lines are folded
+    each, of_all = f"each user{where}", f"all users together{where}"
     mine: dict[str, int] = {}
     for value in re.findall(r"^\s*max_queued = (.*)$", text, re.M):
-        for kind, name, most in re.findall(r"\[([uo]):\"?([^=\]\"]+)\"? *= *(\d+)\]", value):
-            if (kind, name) in {("u", user), ("u", "PBS_GENERIC"), ("o", "PBS_ALL")}:
-                mine[name] = int(most)
-    if user in mine:
-        mine.pop("PBS_GENERIC", None)
-    for most in mine.values():
-        yield Limit(most, f"max_queued {whose}", everywhere)
+        for name, most in re.findall(r"\[[uo]:\"?([^=\]\"]+)\"? *= *(\d+)\]", value):
+            mine[name] = int(most)
+    for name in (user if user in mine else "PBS_GENERIC", "PBS_ALL"):
+        if name in mine:
+            whose = of_all if name == "PBS_ALL" else each
+            yield Limit(mine[name], f"max_queued of {whose}", everywhere)
     for most in re.findall(r"^\s*max_user_queuable = (\d+)\s*$", text, re.M):
-        yield Limit(int(most), f"max_user_queuable {whose}", everywhere)
+        yield Limit(int(most), f"max_user_queuable of {each}", everywhere)
