@@ -73,7 +73,7 @@ green   rsync         VERSION here and VERSION there; they understand each other
 green   batch system  SYSTEM
 green   maxqsub       LIMIT
 green   rdir          hpcuser@HOST:HOME/RDIR is writable, SIZE free (your quota may be less)
-green   binpath       /bin is there, with all 1 programs that the scripts name
+green   binpath       /bin is there, with every program that the scripts name (1)
 green   clock         the same as here, within a minute
 green   round trip    N ms
 19 green, 0 yellow, 0 red; nothing was submitted or changed

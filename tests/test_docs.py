@@ -30,7 +30,9 @@ from jobmon.run.script import PLACEHOLDERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITH_SESSIONS = ("first-run", "job-folder", "templates", "templates-ecalj", "watch-and-mend")
+WITH_SESSIONS = (
+    *("first-run", "job-folder", "check", "templates", "templates-ecalj", "watch-and-mend"),
+)
 SESSIONS = [ROOT / "docs" / f"{name}.md" for name in WITH_SESSIONS]
 
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
@@ -348,6 +350,7 @@ def alike(text: str) -> list[str]:
         (r"(\.[oe])\d+\b", r"\1ID"),
         (r"^(TIME \w+ \S+) \d+ ", r"\1 ID "),
         (r"\d+ channels, [\d.]+ \w?B sent, [\d.]+ \w?B received", "N channels, SIZES"),
+        (r"[\d.]+ \w?B free", "SIZE free"),
         (r"-?\d+\.\d{3,}", "NUMBER"),
         (r"[ \t]+", " "),
     ):

@@ -76,7 +76,7 @@ def login(where: str, asked: Sequence[str], logins: int, seconds: float) -> Find
         words += f", {logins} logins in a row"
     if not asked:
         return Finding(GREEN, "login", f"{words}; nothing was asked")
-    prompts = ", ".join(repr(printable(prompt)) for prompt in asked)
+    prompts = ", ".join(f"'{printable(prompt)}'" for prompt in asked)
     times = "once" if len(asked) == 1 else f"{len(asked)} times"
     return Finding(
         GREEN,
@@ -196,7 +196,7 @@ def folder(given: str, path: str, kinds: Mapping[str, str], programs: Sequence[s
             "correct --binpath, or the names in the scripts",
             tuple(missing),
         )
-    holds = f", with all {len(programs)} programs that the scripts name" if programs else ""
+    holds = f", with every program that the scripts name ({len(programs)})" if programs else ""
     return Finding(GREEN, "binpath", f"{given} is there{holds}")
 
 
