@@ -117,8 +117,9 @@ def run_command(
     sys.exit(start(wish, ask_terminal, notices.say))
 
 
-_OF_ONE_START = {"initonly", "once", "forever", "daemon", "take_over", "quiet", "verbose"}
-_OF_ONE_START.add("qstatcommand")
+_OF_ONE_START = {
+    *("initonly", "once", "forever", "daemon", "take_over", "qstatcommand", "quiet", "verbose"),
+}
 
 
 @cli.command("check", params=[p for p in run_command.params if p.name not in _OF_ONE_START])

@@ -278,6 +278,8 @@ def test_a_batch_system_that_does_not_answer(
     own: OwnNode, testcluster: TestCluster, remote_dir: GiveDir, project: Path
 ) -> None:
     rdir = remote_dir("hpc")
+    shown = check(own.ssh_config, project, "own", "--rdir", rdir, "--scheduler", "local", code=2)
+    assert "way out: give another --scheduler" in line(shown, "batch system", "red")
     for scheduler in ("auto", "slurm"):
         shown = check(
             own.ssh_config, project, "own", "--rdir", rdir, "--scheduler", scheduler, code=2
@@ -318,7 +320,10 @@ def test_binpath_and_pythonpath_that_are_wrong(
     assert "/no/python is no program there" in line(shown, "pythonpath", "red")
     shown = with_paths("~", "/bin/false", 2)
     said = line(shown, "binpath", "red")
-    assert "~ holds no executable true" in said and "way out: correct --binpath" in said
+    assert (
+        "~ lacks 1 of the 1 programs that the scripts name" in said and "\n          true\n" in said
+    )
+    assert "way out: correct --binpath" in said
     assert "/bin/false does not run (1)" in line(shown, "pythonpath", "red")
     shown = with_paths("$HOME/bin", "python3", 1)
     assert "each job's own shell decides" in line(shown, "binpath", "yellow")

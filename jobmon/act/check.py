@@ -174,7 +174,8 @@ def _batch(it: _Asked, link: Link, found: Probe) -> Iterator[Finding]:
             else scheduler_of(it.settings, link, found, said.append)
         )
     except UsageError as error:
-        yield _red("batch system", str(error), _IN_PATH if it.settings.scheduler == "auto" else "")
+        auto = it.settings.scheduler == "auto"
+        yield _red("batch system", str(error), _IN_PATH if auto else "give another --scheduler")
         return
     if system != "local" and system not in answering(found):
         yield _red("batch system", f"{system} does not answer: {silence(found)}", _IN_PATH)

@@ -191,8 +191,8 @@ def folder(given: str, path: str, kinds: Mapping[str, str], programs: Sequence[s
         return Finding(
             RED,
             "binpath",
-            f"{given} holds no executable {', '.join(missing[:5])}"
-            + (f" and {len(missing) - 5} more" if len(missing) > 5 else ""),
+            f"{given} lacks {len(missing)} of the {len(programs)} programs that the scripts name, "
+            "or they are not executable",
             "correct --binpath, or the names in the scripts",
             tuple(missing),
         )
