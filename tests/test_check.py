@@ -622,6 +622,8 @@ def test_a_run_that_is_there_is_checked_in_its_own_folder(project: Path, tmp_pat
     assert everything(tmp_path) == before
     [twin] = [p for p in tmp_path.iterdir() if p.name.startswith("far")]
     (twin / run.name / ".jobmon" / "run").write_text("another\n")
-    assert "belongs to another run" in jobmon("check", "--ldir", run, code=2).stdout
+    shown = jobmon("check", "--ldir", run, code=2).stdout
+    assert "belongs to another run\n        way out: give the path" in shown
     (twin / run.name).rename(tmp_path / "away")
-    assert "is missing; bring it back" in jobmon("check", "--ldir", run, code=2).stdout
+    shown = jobmon("check", "--ldir", run, code=2).stdout
+    assert "is missing\n        way out: bring it back" in shown

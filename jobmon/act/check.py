@@ -211,9 +211,9 @@ def _room(it: _Asked, link: Link, found: Probe) -> Finding:
         room = site.tell(link, [["room", twin]]).room
         there = room is not None and room.there == twin
         if there and room is not None and room.run not in {"", it.identity.id}:
-            return _red("rdir", twin_trouble(link.where, twin, "other"))
+            return _red("rdir", *_halves(twin_trouble(link.where, twin, "other")))
         if not there and Paths(it.place.run).pushed.exists():
-            return _red("rdir", twin_trouble(link.where, twin, "missing"))
+            return _red("rdir", *_halves(twin_trouble(link.where, twin, "missing")))
         return check_site.room(link.where, twin, room, 0)
     if it.settings.rdir is None and not it.local:
         words = "not given: the folder on the cluster under which runs are made"
@@ -223,21 +223,26 @@ def _room(it: _Asked, link: Link, found: Probe) -> Finding:
     return check_site.room(link.where, above, room, it.tree.size)
 
 
+def _halves(line: str) -> tuple[str, str]:
+    """What is wrong, and the way out, of a line that says both."""
+    words, _, way_out = line.rpartition("; ")
+    return words, way_out
+
+
 def _programs(it: _Asked, link: Link, found: Probe) -> Iterator[Finding]:
     """Whether ``binpath`` and ``pythonpath`` are there, if they are given."""
     binpath, python = it.settings.binpath, it.settings.pythonpath
     if binpath is not None:
         place = _whole(binpath, found.home)
-        if place.startswith("/"):
-            programs = sorted(it.tree.programs)
-            files = [place, *(f"{place}/{name}" for name in programs[:_PROGRAMS])]
-            kinds = site.tell(link, [["file", *files]]).files
-            yield check_site.folder(binpath, place, kinds, programs[:_PROGRAMS])
+        if place.startswith("/") and not _VARIABLE.search(place):
+            programs = sorted(it.tree.programs)[:_PROGRAMS]
+            kinds = site.tell(link, [["file", place, *(f"{place}/{name}" for name in programs)]])
+            yield check_site.folder(binpath, place, kinds.files, programs)
         else:
             yield check_site.vague("binpath", binpath)
     if python is not None:
-        word = _whole(python.split()[0], found.home)
-        if "/" in word.removeprefix("/") and not word.startswith("/"):
+        word = _whole((python.split() or [python])[0], found.home)
+        if _VARIABLE.search(word) or ("/" in word and not word.startswith("/")):
             yield check_site.vague("pythonpath", python)
             return
         [place] = site.tell(link, [["command_of", word]]).commands
@@ -247,6 +252,8 @@ def _programs(it: _Asked, link: Link, found: Probe) -> Iterator[Finding]:
 
 _PROGRAMS = 200
 """How many programs of ``binpath`` are looked for: as many as fit into one command."""
+
+_VARIABLE = re.compile(r"[$`]")
 
 
 def _whole(given: str, home: str) -> str:
