@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ecalj_lab import poscar
 from session import jobmon, put, script
 from shell_lab import SHELLS, ShellLink
 
 from jobmon.act import check_site, check_tree, make
+from jobmon.act.init import init as make_project
 from jobmon.cluster import site
 from jobmon.cluster.base import LookFailed
 from jobmon.cluster.batch.limits import Limit, commands, limits, version
@@ -22,6 +24,7 @@ from jobmon.core.needs import Needs, parse
 from jobmon.core.unmade import behind, downstream, rings, unmade
 from jobmon.run import names
 from jobmon.run.options import Settings
+from jobmon.run.settings import load
 from jobmon.run.usage import UsageError
 
 GREEN, YELLOW, RED = Level.GREEN, Level.YELLOW, Level.RED
@@ -297,11 +300,32 @@ def test_programs_sizes_and_job_names_are_noted(init: Path) -> None:
     )
     tree = check_tree.look(init, LOCAL, run=False)
     assert tree.programs == {"lmf", "gw/lm-x.sh"}
-    assert tree.size == sum(p.stat().st_size for p in init.rglob("*") if p.is_file())
+    put(
+        init,
+        "m/qsub.0",
+        '"__binpath__"/vasp_std; bin=__binpath__; "$bin/a" "${bin}"/b $bin; $other/c',
+    )
+    put(init, "m/qsub.1", "$bin/of_another_folder")
+    assert check_tree.look(init, LOCAL, run=False).programs == {
+        *("lmf", "gw/lm-x.sh", "vasp_std", "a", "b"),
+    }
     assert tree.job_names == [
         ("12 GaAs/qsub.0", "$", "12 GaAs"),
         ("12 GaAs/qsub.0", "PBS", "short"),
     ]
+
+
+@pytest.mark.parametrize("template", ["chain", "ising", "python-sweep", "ecalj-lda", "ecalj-qsgw"])
+def test_a_project_as_init_makes_it_has_no_flaw(template: str, tmp_path: Path) -> None:
+    target, values = tmp_path / "new", {"niter": "2"} if template == "ecalj-qsgw" else {}
+    structure = tmp_path / "POSCAR.SiGe_x0.5"
+    structure.write_text(poscar("Si", "Ge"))
+    make_project(template, target, values, [structure] if "ecalj" in template else [])
+    settings = load(target / "jobmon.yaml")
+    given = Settings(**{"remote": "local", "binpath": "/opt/ecalj/bin"} | settings)
+    found = check_tree.look(target / "init", given, run=False)
+    assert [one for one in check_tree.findings(found, run=False) if one.level != GREEN] == []
+    assert found.programs == ({"lmf"} if "ecalj" in template else set())
 
 
 # --- what a site's answers mean ------------------------------------------------------------------
@@ -309,22 +333,22 @@ def test_programs_sizes_and_job_names_are_noted(init: Path) -> None:
 
 def test_room() -> None:
     def level(found: Room | None, size: int = 10**6) -> tuple[Level, str]:
-        one = check_site.room("me@hpc", "/work/me/runs", found, size)
+        one = check_site.room("me@hpc", "/data/me/runs", found, size)
         assert one.way_out or one.level == GREEN or found is None
         return one.level, one.words
 
-    there = "/work/me/runs"
+    there = "/data/me/runs"
     assert level(Room(there, True, 10**10, "")) == (
         GREEN,
-        "me@hpc:/work/me/runs is writable, 10 GB free (your quota may be less)",
+        "me@hpc:/data/me/runs is writable, 10 GB free (your quota may be less)",
     )
-    assert level(Room("/work", False, 10**10, ""))[0] == RED
-    assert "is not there yet; /work cannot be written" in level(Room("/work", False, 10, ""))[1]
+    assert level(Room("/data", False, 10**10, ""))[0] == RED
+    assert "is not there yet; /data cannot be written" in level(Room("/data", False, 10, ""))[1]
     assert level(Room(there, True, 10**5, ""))[0] == RED
     assert level(Room(there, True, 5 * 10**6, ""))[0] == YELLOW
     assert level(Room(there, True, None, "")) == (
         GREEN,
-        "me@hpc:/work/me/runs is writable; df does not tell how much room there is",
+        "me@hpc:/data/me/runs is writable; df does not tell how much room there is",
     )
     assert level(None)[0] == YELLOW
 

@@ -25,7 +25,9 @@ from jobmon.run.settings import header_text
 from jobmon.run.tree import Parsed, read_plain
 from jobmon.run.usage import UsageError
 
-_PROGRAM = re.compile(rb"__binpath__/([\w.+-]+(?:/[\w.+-]+)*)")
+_PROGRAM = re.compile(
+    rb"(?:__binpath__|\$\{?(?:bin|binpath)\}?)[\"']?/([\w.+-]+(?:/[\w.+-]+)*)", re.IGNORECASE
+)
 _OUTPUT = re.compile(r".*\.[oe]\d+(\.\d+)?|.*[~#]|.*\.(out|err|log)", re.DOTALL)
 
 WAYS_OUT = {
@@ -44,8 +46,7 @@ class Tree:
 
     needs: dict[Key, Needs] = field(default_factory=dict)
     flaws: list[Finding] = field(default_factory=list)
-    programs: set[str] = field(default_factory=set)  # NAME of __binpath__/NAME
-    placeholders: set[str] = field(default_factory=set)  # of jobmon's own, those that are used
+    programs: set[str] = field(default_factory=set)  # NAME of __binpath__/NAME, or of $bin/NAME
     job_names: list[tuple[str, str, str]] = field(default_factory=list)  # (key, system, -N name)
     stray: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -119,8 +120,8 @@ def _take(
     if job_id is not None:
         raw = read_plain(entry.path)
         tree.needs[Key(key)] = _needs(parsed, key)
-        tree.programs |= {name.decode() for name in _PROGRAM.findall(raw)}
-        tree.placeholders |= {name for name in script.PLACEHOLDERS if f"__{name}__".encode() in raw}
+        if b"__binpath__" in raw:
+            tree.programs |= {name.decode() for name in _PROGRAM.findall(raw)}
         filled = script.fill(raw, values)
         tree.flaws += flaws.of_script(key, job_id, filled)
         tree.job_names += _job_names(key, filled)
