@@ -8,6 +8,7 @@ from conformance_lab import RUN_ID, TWIN, Call, Fake, History, Tree
 
 from jobmon.cluster.base import Step
 from jobmon.cluster.ledger import Order, record_name, steps
+from jobmon.cluster.probe import QUESTIONS
 from jobmon.core.model import Attempt, Key, Need
 
 SCRIPT = b"#!/bin/sh\ntrue \xff\n"
@@ -72,8 +73,9 @@ def make(mode: str, place: str = "{twin}") -> Call:
     return Call("twin", (place, RUN_ID, mode))
 
 
-def probe(which: str) -> Call:
-    return Call("probe", (which,))
+def probe(*systems: str) -> Call:
+    asked = tuple(["a", name, *QUESTIONS[name]] for name in systems)
+    return Call("probe", ("rsync",), asked)
 
 
 def _steps(asked: tuple[Step | str, ...]) -> tuple[Step, ...]:
@@ -362,7 +364,7 @@ MADE = {
 
 PROBED = {
     "all": History(
-        [probe("all"), probe("self")],
+        [probe(*QUESTIONS), probe()],
         {},
         {
             "rsync": Fake(b"rsync  version 3.2.7\nmore\n", b"noise\n"),
@@ -371,8 +373,8 @@ PROBED = {
             "qconf": Fake(),
         },
     ),
-    "one": History([probe("all")], {}, {"qconf": Fake(code=255)}, limited="logged"),
-    "none": History([probe("all")], {}, {}, limited="not"),
+    "one": History([probe(*QUESTIONS)], {}, {"qconf": Fake(code=255)}, limited="logged"),
+    "none": History([probe(*QUESTIONS)], {}, {}, limited="not"),
 }  # fmt: skip
 
 HISTORIES: Mapping[str, History] = {

@@ -16,6 +16,7 @@ from jobmon.core.model import (
     Key,
     Stat,
 )
+from jobmon.core.site import Site
 
 WEIRD = "-a 'b\" $HOME `x` é;*\\"
 ONE = Attempt(Key("m/qsub.0"), 1)
@@ -166,7 +167,7 @@ def test_a_twin_that_cannot_be_made(lab: Lab) -> None:
 def test_who_and_where_we_are(lab: Lab) -> None:
     lab.program("squeue", "#!/bin/sh\necho 'no controller' >&2; echo b; exit 3\n")
     lab.program("qstat", "#!/bin/sh\nprintf 'SGE 8.1.9\\nusage: qstat\\n'\n")
-    found = probe(lab.link, systems=True)
+    found = probe(lab.link, systems=True, site=Site())
     me = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True)
     assert found.user == me.stdout.strip()
     assert found.home == os.path.realpath(os.environ["HOME"])
@@ -174,4 +175,6 @@ def test_who_and_where_we_are(lab: Lab) -> None:
     assert found.tried["slurm"].code == 3 and "no controller" in found.tried["slurm"].text
     assert found.tried["sge"].path == str(lab.bin / "qstat")
     assert found.tried["sge"].text == "SGE 8.1.9\nusage: qstat"
-    assert probe(lab.link, systems=False).tried == {}, "a system that was named is not asked"
+    assert probe(lab.link, systems=False, site=Site()).tried == {}, (
+        "a system that was named is not asked"
+    )

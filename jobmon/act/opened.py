@@ -15,6 +15,7 @@ from jobmon.cluster.copying import Copy
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import Ask
 from jobmon.cluster.rsync import Rsync
+from jobmon.cluster.wrapped import at_site, called
 from jobmon.cluster.transfer import Same, Transfer
 from jobmon.cycle.state import Clock, Know
 from jobmon.run import owner
@@ -36,18 +37,19 @@ class Opened:
 
 def link_to(settings: Settings, ask: Ask) -> Link:
     """The connection that the settings name, not opened yet. Raises LoginFailed."""
-    return connect(
+    link = connect(
         settings.target,
         ssh=settings.ssh,
         ssh_config=settings.ssh_config,
         ask=ask,
     )
+    return at_site(link, settings.at_site)
 
 
 def transfer_for(settings: Settings, link: Link, run: Path, twin: str) -> Transfer:
     """How files travel between the run folder and its twin."""
     if settings.target is not None:
-        return Rsync(link, run, twin, OURS)
+        return Rsync(link, run, twin, OURS, settings.at_site)
     return Same() if Path(twin) == run else Copy(run, Path(twin), OURS)
 
 
@@ -79,7 +81,7 @@ def opened(
         user = identity.where.rpartition("@")[0]
         cluster = Cluster(
             link,
-            batch(identity.scheduler),
+            called(batch(identity.scheduler), settings.at_site),
             transfer_for(settings, link, run, identity.rdir),
             identity.rdir,
             identity.id,

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 from jobmon.cluster import ledger
 from jobmon.cluster.base import Link, LookFailed, call
+from jobmon.core.site import Site
 from jobmon.core.text import printable
+
+QUESTIONS = {
+    "slurm": ["squeue", "--noheader", "--me", "--format=%i"],
+    # Only Grid Engine's qstat knows -help this way; only its qconf knows its submit hosts.
+    "sge": ["qstat", "-help"],
+    "sge-master": ["qconf", "-ss"],
+}
+"""What each batch system is asked, to see whether it answers."""
 
 _GRID_ENGINE = re.compile(r"^(SGE|GE|OGS|UGE|AGE|Grid Engine)\b", re.MULTILINE)
 
@@ -33,10 +42,12 @@ class Probe:
     tried: dict[str, Tried] = field(default_factory=dict)
 
 
-def probe(link: Link, *, systems: bool) -> Probe:
+def probe(link: Link, *, systems: bool, site: Site) -> Probe:
     """Ask; ``systems``: for batch systems too. Raises ConnectionLost, LookFailed, LoginFailed."""
     found = Probe()
-    lines = call(link, "probe", ["all" if systems else "self"], limit=90.0)
+    asked = QUESTIONS if systems else {}
+    steps = [["a", name, *site.words(words)] for name, words in asked.items()]
+    lines = call(link, "probe", site.words(["rsync"]), steps, limit=90.0)
     for line in lines:
         word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
         match word:

@@ -25,6 +25,7 @@ from jobmon.cluster import landing
 from jobmon.cluster.base import ClusterError, ConnectionLost, Link, Spent
 from jobmon.cluster.links.tally import Tally
 from jobmon.cluster.transfer import MAX_SIZE, Wanted, rules
+from jobmon.core.site import Site
 from jobmon.core.text import printable
 
 LOST = {5, 10, 12, 30, 35, 255}  # rsync's exit codes for a connection that failed or hung
@@ -34,8 +35,11 @@ PARTLY = {23, 24}  # some files could not be read, or vanished meanwhile
 class Rsync:
     """rsync over a link."""
 
-    def __init__(self, link: Link, run: Path, twin: str, ours: Sequence[str]) -> None:
+    def __init__(
+        self, link: Link, run: Path, twin: str, ours: Sequence[str], site: Site | None = None
+    ) -> None:
         self._link = link
+        self._site = site or Site()
         self._run = run
         self._twin = twin
         self._ours = ours
@@ -91,9 +95,7 @@ class Rsync:
         if shell is None:
             raise ValueError("this link has no rsync shell; use Copy")
         words, host = shell
-        octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(self._twin))
-        enter = f'cd "$(printf "{octal}")" && printf %s {mark} && exec rsync "$@"'
-        there = f"exec /bin/sh -c '{enter}' rsync"
+        there = f"exec /bin/sh -c '{_there(self._twin, mark, self._site)}' rsync"
         command = ["rsync", "--timeout=60", "--stats", *flags, f"--rsync-path={there}"]
         command += ["-e", shlex.join(words)]
         command += [here, f"{host}./"] if up else [f"{host}./", here]
@@ -127,6 +129,21 @@ class Rsync:
         if code in LOST or code < 0 or code == 20:
             raise ConnectionLost(f"rsync with {self._link.where} broke off ({code}): {said}")
         raise ClusterError(f"rsync with {self._link.where} failed ({code}): {said}")
+
+
+def _there(twin: str, mark: str, site: Site) -> str:
+    """What /bin/sh does over there, without a quote for the login shell to stumble over."""
+    before, call = "", 'exec rsync "$@"'
+    if site.prologue:
+        before = f'eval "{_octal(site.prologue)}" </dev/null >/dev/null 2>&1; '
+    if "rsync" in site.commands:
+        call = f'eval "exec {_octal(shlex.join(site.commands["rsync"]))} \\"\\$@\\""'
+    return f'{before}cd "{_octal(twin)}" && printf %s {mark} && {call}'
+
+
+def _octal(text: str) -> str:
+    digits = "".join(f"\\{byte:03o}" for byte in os.fsencode(text))
+    return f'$(printf "{digits}")'
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,9 @@ commands do it when they need it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +24,7 @@ from pydantic import (
 )
 
 from jobmon.core.address import Remote, parse_remote
+from jobmon.core.site import COMMANDS, Site
 from jobmon.run.script import PLACEHOLDERS
 from jobmon.run.usage import UsageError
 
@@ -88,6 +91,41 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Here = Annotated[Path, AfterValidator(_absolute)]
 
 
+def _words(text: str) -> str:
+    if not shlex.split(_one_line(text)):
+        raise ValueError("no word")
+    return text
+
+
+def _command(name: str) -> str:
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, 1) or COMMANDS
+        raise ValueError(f"{name!r} is no command that jobmon calls there; {_meant(near)}")
+    return name
+
+
+def _meant(near: Sequence[str]) -> str:
+    return f"did you mean {near[0]!r}?" if len(near) == 1 else f"there are {', '.join(near)}"
+
+
+Words = Annotated[str, AfterValidator(_words)]
+
+
+class SiteTable(BaseModel):
+    """What stands under ``site:``, as it is written there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    shell: Words | None = Field(default=None, description="a command that runs sh on its input")
+    prologue: str | None = Field(default=None, description="lines of sh")
+    commands: dict[Annotated[str, AfterValidator(_command)], Words] = Field(
+        default={}, description="lines 'command: words', the words on one line and well quoted"
+    )
+    user: Annotated[Line, AfterValidator(_user)] | None = Field(
+        default=None, description="a user name on the cluster"
+    )
+
+
 class Settings(BaseModel):
     """All settings of a run. A description says what its setting wants, for messages and pages."""
 
@@ -123,6 +161,9 @@ class Settings(BaseModel):
     grace: Seconds = Field(default=60.0, description="a number of seconds above 0")
     pulls_every: Seconds = Field(default=60.0, description="a number of seconds above 0")
     retries: int = Field(default=0, ge=0, description="a whole number, 0 or more")
+    site: SiteTable | None = Field(
+        default=None, description="a table of shell, prologue, commands and user"
+    )
 
     @model_validator(mode="after")
     def _one_user(self) -> Settings:
@@ -139,9 +180,23 @@ class Settings(BaseModel):
         named = parse_remote(self.remote)
         return Remote(named.host, named.user or self.user, named.port)
 
+    @property
+    def at_site(self) -> Site:
+        """``site``, its words taken apart."""
+        table = self.site or SiteTable()
+        return Site(
+            tuple(shlex.split(table.shell or "")),
+            (table.prologue or "").strip(),
+            {name: tuple(shlex.split(words)) for name, words in table.commands.items()},
+            table.user or "",
+        )
+
 
 PATHS = frozenset({"qsubheader", "ssh_config"})
 """The settings that name a file on this machine."""
+
+TABLES = frozenset({"site"})
+"""The settings that are a table, in which there may be tables."""
 
 
 def build(values: Mapping[str, Any], place: Callable[[str], str]) -> Settings:
@@ -154,10 +209,28 @@ def build(values: Mapping[str, Any], place: Callable[[str], str]) -> Settings:
     if not first["loc"]:  # the settings contradict each other
         raise UsageError(f"{place('user')}: {words}")
     name = str(first["loc"][0])
+    if name == "site" and len(first["loc"]) > 1:
+        raise UsageError(_in_site([str(part) for part in first["loc"][1:]], words, place))
     if name == "placeholders" and words:
         raise UsageError(f"{place(name)}: {words}")
     wanted = Settings.model_fields[name].description
     raise UsageError(f"{place(name)}: {name} wants {wanted}, not {_shown(values[name])}")
+
+
+def _in_site(inside: Sequence[str], words: str, place: Callable[[str], str]) -> str:
+    """What is wrong with an entry under ``site:``: ``inside`` is the way to it."""
+    name, *more = [part for part in inside if part != "[key]"]
+    at = place(".".join(["site", name, *more]))
+    if name not in SiteTable.model_fields:
+        known = list(SiteTable.model_fields)
+        return (
+            f"{at}: 'site:' has no {name!r}; {_meant(get_close_matches(name, known, 1) or known)}"
+        )
+    if inside[-1] == "[key]":
+        return f"{at}: {words}"
+    why = f" ({words})" if words else ""
+    wanted = SiteTable.model_fields[name].description
+    return f"{at}: site: {'.'.join([name, *more])} wants {wanted}{why}"
 
 
 def _shown(value: object) -> str:

@@ -18,7 +18,7 @@ import yaml
 
 from jobmon.core.address import parse_remote
 from jobmon.run.atomic import write_atomically
-from jobmon.run.options import LOCAL, PATHS, Settings, build, folder_there
+from jobmon.run.options import LOCAL, PATHS, TABLES, Settings, build, folder_there
 from jobmon.run.usage import UsageError
 
 __all__ = [
@@ -106,7 +106,7 @@ def write_run_file(path: Path, settings: Settings, identity: Identity) -> None:
     """
     values = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in settings.model_dump().items()
+        for name, value in settings.model_dump(exclude_none=True).items()
         if value is not None and value not in ([], {})
     }
     values["run"] = asdict(identity)
@@ -239,8 +239,15 @@ def _checked(path: Path, values: dict[str, Any], lines: Mapping[str, int]) -> di
     for name in PATHS & values.keys():
         if isinstance(values[name], str) and values[name]:
             values[name] = local_path(values[name], path.parent)
-    settings = build({"remote": "local", **values}, lambda name: f"{path}:{lines.get(name, 1)}")
+    settings = build({"remote": "local", **values}, lambda name: f"{path}:{_line(lines, name)}")
     return {name: getattr(settings, name) for name in values}
+
+
+def _line(lines: Mapping[str, int], name: str) -> int:
+    """The line of ``site.commands.qsub``, or of the nearest above it that has one."""
+    while name not in lines and "." in name:
+        name = name.rpartition(".")[0]
+    return lines.get(name, 1)
 
 
 def _near(name: str) -> str:
@@ -251,7 +258,8 @@ def _near(name: str) -> str:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """A file's top level: name -> text, list of texts or table of texts; name -> line.
+    """A file's top level: name -> text, list of texts or table of texts; name -> line, also of
+    the names in tables (``site.shell``).
 
     A scalar is the text as it stands, whatever YAML would make of it (``010``, ``yes``,
     ``2026-01-01``): what it must be is the setting's to say. An empty value is no setting.
@@ -262,7 +270,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     if root is None or root.tag == _NULL:
         return values, lines
     for key, node in _pairs(path, root, "the file"):
-        value = _plain(path, key.value, node)
+        value = _plain(path, key.value, node, lines)
         if value is not None:
             values[key.value] = value
             lines[key.value] = key.start_mark.line + 1
@@ -322,15 +330,28 @@ def _pairs(path: Path, node: yaml.Node, what: str) -> list[tuple[yaml.ScalarNode
     return list(node.value)
 
 
-def _plain(path: Path, name: str, node: yaml.Node) -> Any:
+def _plain(path: Path, name: str, node: yaml.Node, lines: dict[str, int]) -> Any:
     """A value as text, list of texts, or table of texts; None where nothing stands."""
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         return [_text(path, name, item) for item in node.value]
     if isinstance(node, yaml.MappingNode):
-        return {k.value: _text(path, name, v) for k, v in _pairs(path, node, f"{name!r}")}
+        return _table(path, name, node, lines)
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
         return None
     return _text(path, name, node)
+
+
+def _table(path: Path, name: str, node: yaml.Node, lines: dict[str, int]) -> dict[str, Any]:
+    """A table of texts; in one of TABLES, of tables of texts too."""
+    found: dict[str, Any] = {}
+    for key, value in _pairs(path, node, f"{name!r}"):
+        inside = f"{name}.{key.value}"
+        lines[inside] = key.start_mark.line + 1
+        deeper = name in TABLES and isinstance(value, yaml.MappingNode)
+        found[key.value] = (
+            _table(path, inside, value, lines) if deeper else _text(path, name, value)
+        )
+    return found
 
 
 def _text(path: Path, name: str, node: yaml.Node) -> str:

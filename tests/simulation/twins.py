@@ -363,18 +363,15 @@ def _twin_state(disk: Disk, place: str, run: str) -> Generator[None, None, str]:
 
 def probe(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     """As ``probe.sh``."""
-    token, which = args
+    token, *rsync = args
     yield _bytes(f"{token} user {host.user}\n{token} home {host.home}\n{token} path {host.path}\n")
     yield None
-    _, out, _ = yield from host.run(["rsync", "--version"], host.home, math.inf)
+    _, out, _ = yield from host.run([*rsync, "--version"], host.home, math.inf)
     yield None
     yield _bytes(f"{token} rsync ") + _captured(out.partition(b"\n")[0]) + b"\n"
-    if which != "all":
-        return
-    listing = ["squeue", "--noheader", f"--user={host.user}", "--format=%i"]
-    yield from _answers(host, token, "slurm", listing)
-    yield from _answers(host, token, "sge", ["qstat", "-help"])
-    yield from _answers(host, token, "sge-master", ["qconf", "-ss"])
+    for word, name, *words in steps:
+        if word == "a":
+            yield from _answers(host, token, name, words)
 
 
 def _answers(host: Host, token: str, name: str, words: list[str]) -> Steps:

@@ -1,6 +1,7 @@
 # Tells who we are over there, and which batch systems answer. Changes nothing.
-# main TOKEN all|self: also which batch systems answer, or only who and where we are
-answers() { # answers NAME WORDS... : does this command end well within 20 s?
+# main TOKEN RSYNC...: how rsync is called there. Steps:
+#   a NAME WORDS...  does this command, of the batch system NAME, end well within 20 s?
+a() {
     name=$1
     shift
     path=$(command -v "$1") || return
@@ -10,13 +11,9 @@ answers() { # answers NAME WORDS... : does this command end well within 20 s?
 
 main() {
     token=$1
+    shift
     printf '%s user %s\n' "$token" "$(id -un)"
     printf '%s home %s\n' "$token" "$(cd && pwd -P)"
     printf '%s path %s\n' "$token" "$PATH"
-    printf '%s rsync %s\n' "$token" "$(rsync --version 2>/dev/null | head -n 1)"
-    [ "$2" = all ] || return 0
-    answers slurm squeue --noheader --user="$(id -un)" --format=%i
-    # Only Grid Engine's qstat knows -help this way; only its qconf knows its submit hosts.
-    answers sge qstat -help
-    answers sge-master qconf -ss
+    printf '%s rsync %s\n' "$token" "$("$@" --version 2>/dev/null | head -n 1)"
 }
