@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jobmon.cluster.base import Batch, ConnectionLost, Link, LookFailed, Spent
 from jobmon.cluster.batch import clip
-from jobmon.core.model import Accepted, Answer, JobID, NotRun, Phase, Verdict
+from jobmon.core.model import Accepted, Answer, JobID, NotRun, Phase, Unclear, Verdict
 from jobmon.core.site import Site
 from jobmon.core.text import printable
 
@@ -164,8 +164,10 @@ class SiteBatch:
         if isinstance(answer, Accepted) or name not in self._site.commands:
             return answer
         if code in (126, 127):
-            absent = _absent(words).search(text)
-            return NotRun(f"'{name}' cannot be run there: {clip(text)}") if absent else answer
+            if _absent(words).search(text):
+                return NotRun(f"'{name}' cannot be run there: {clip(text)}")
+            # Something within it could not be run, and what it did before nobody knows.
+            return Unclear(f"'{name}' ended with exit code {code}: {clip(text) or 'no word'}")
         lines = text.strip().split("\n")
         if code == 1 and _is_sudo(words) and all(map(_SUDO.fullmatch, lines)):
             return NotRun(f"'{name}' was not run: {clip(text)}")

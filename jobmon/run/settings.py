@@ -55,15 +55,17 @@ class Identity:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text with YAML's rarer line breaks in quotes; read back bare, they turn to spaces."""
+    """Writes text of many lines as such, and with YAML's rarer line breaks in quotes; read back
+    bare, they turn to spaces."""
 
 
-_Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style='"' if re.search("[\x85\u2028\u2029]", text) else None
-    ),
-)
+def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    quoted = re.search("[\x85\u2028\u2029]", text)
+    style = '"' if quoted else "|" if "\n" in text.strip("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represented)
 
 
 def load(path: Path) -> dict[str, Any]:
