@@ -24,11 +24,15 @@ _GRID_ENGINE = re.compile(r"^(SGE|GE|OGS|UGE|AGE|Grid Engine)\b", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What one batch system's own command said: exit code, where the command is, its output."""
+    """What one batch system's own command said: exit code, where the command is, its output.
+
+    ``named``: the settings say how that command is called.
+    """
 
     code: int
     path: str
     text: str
+    named: bool = False
 
 
 @dataclass(slots=True)
@@ -61,7 +65,8 @@ def probe(link: Link, *, systems: bool, site: Site) -> Probe:
                 found.rsync = rest
             case "batch":
                 name, code, path = rest.split(" ", 2)
-                found.tried[name] = Tried(int(code), path, ledger.said(lines))
+                named = QUESTIONS[name][0] in site.commands
+                found.tried[name] = Tried(int(code), path, ledger.said(lines), named)
     if not found.user or not found.home.startswith("/"):
         raise LookFailed(f"{link.where}: the shell there does not tell who and where we are")
     return found
@@ -71,8 +76,8 @@ def answering(found: Probe) -> list[str]:
     """The batch systems that answered, the likeliest first.
 
     Grid Engine's commands and Slurm's wrappers share names, so the systems are asked, not the
-    path. Where several answer, the one whose commands stand first in the path is meant, and
-    Slurm where they stand together.
+    path. Where several answer, the one whose commands the settings name is meant, then the one
+    whose commands stand first in the path, and Slurm where they stand together.
     """
     slurm, master = found.tried.get("slurm"), found.tried.get("sge-master")
     qstat = found.tried.get("sge")
@@ -84,6 +89,8 @@ def answering(found: Probe) -> list[str]:
     folders = found.path.split(":")
 
     def rank(name: str) -> int:
+        if answered[name].named:
+            return -1
         folder = posixpath.dirname(answered[name].path)
         return folders.index(folder) if folder in folders else len(folders)
 
