@@ -1,7 +1,7 @@
 """What every file of ``cluster/batch`` must pass, whatever its system prints.
 
 Also the reader of the recorded answers under ``goldens/``, for the tests of each system. A golden
-file starts with a line that says who printed it; then, for each command, ``### [CASE: ]COMMAND``,
+file starts with a line that says who printed it, or which manual has it; then, for each command, ``### [CASE: ]COMMAND``,
 ``--- CODE out``, its output, ``--- err``, its errors.
 """
 
@@ -23,6 +23,7 @@ Output = tuple[int, str, str]
 ACCEPTED = {
     "slurm": "Submitted batch job {}",
     "sge": 'Your job {} ("a name") has been submitted',
+    "pjm": "[INFO] PJM 0000 pjsub Job {} submitted.",
     "local": 'Your job {} ("qsub.0") has been accepted by the local queue of jobmon',
 }
 
@@ -40,14 +41,15 @@ class Answered(NamedTuple):
 
 def recorded(path: str) -> list[Answered]:
     text = (GOLDENS / path).read_text(encoding="utf-8")
-    assert text.startswith("# Printed by "), f"{path} does not say which system printed it"
+    said = text.startswith(("# Printed by ", "# From the manual "))
+    assert said, f"{path} does not say which system printed it, nor which manual has it"
     found = []
     for part in re.split(r"^### ", text, flags=re.M)[1:]:
-        said = re.fullmatch(r"(.*)\n--- (\d+) out\n(.*?)--- err\n(.*)", part, re.S)
-        assert said is not None, part
-        case = re.match(r"(\w[\w ]*): (.*)", said[1])
-        head = (case[1], case[2]) if case else ("", said[1])
-        found.append(Answered(*head, (int(said[2]), said[3], said[4])))
+        parts = re.fullmatch(r"(.*)\n--- (\d+) out\n(.*?)--- err\n(.*)", part, re.S)
+        assert parts is not None, part
+        case = re.match(r"(\w[\w ]*): (.*)", parts[1])
+        head = (case[1], case[2]) if case else ("", parts[1])
+        found.append(Answered(*head, (int(parts[2]), parts[3], parts[4])))
     return found
 
 
@@ -67,7 +69,7 @@ number = st.integers(1, 99_999_999)
 
 
 def test_a_name_that_is_no_system_is_refused() -> None:
-    with pytest.raises(ValueError, match="no batch system 'lsf'; there are slurm, sge, local"):
+    with pytest.raises(ValueError, match="no batch system 'lsf'; there are slurm, sge, pjm, local"):
         batch("lsf")
 
 

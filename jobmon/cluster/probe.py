@@ -16,6 +16,7 @@ QUESTIONS = {
     # Only Grid Engine's qstat knows -help this way; only its qconf knows its submit hosts.
     "sge": ["qstat", "-help"],
     "sge-master": ["qconf", "-ss"],
+    "pjm": ["pjstat", "--choose", "jid,st"],  # its commands know no --version
 }
 """What each batch system is asked, to see whether it answers."""
 
@@ -86,6 +87,9 @@ def answering(found: Probe) -> list[str]:
         answered["slurm"] = slurm
     if qstat is not None and _GRID_ENGINE.search(qstat.text) and master and master.code == 0:
         answered["sge"] = qstat
+    pjm = found.tried.get("pjm")
+    if pjm is not None and pjm.code == 0:
+        answered["pjm"] = pjm
     folders = found.path.split(":")
 
     def rank(name: str) -> int:
@@ -99,10 +103,13 @@ def answering(found: Probe) -> list[str]:
 
 def silence(found: Probe) -> str:
     """Why no batch system answered, in words."""
-    names = {"slurm": "squeue", "sge-master": "qconf"}
+    names = {"slurm": "squeue", "sge-master": "qconf", "pjm": "pjstat"}
     said = [
         f"{names[name]} says: {printable(tried.text[-200:])}"
         for name, tried in found.tried.items()
         if name in names and tried.code != 0
     ]
-    return "; ".join(said) or "neither squeue nor Grid Engine's qconf is in the path there"
+    return (
+        "; ".join(said)
+        or "squeue, qconf and pjstat are not in the path there; site: of jobmon.yaml can name them"
+    )

@@ -153,7 +153,13 @@ class Looker:
         for key in keys:
             jobid = self._know.jobs[key].jobid
             if jobid is not None:
-                ends = (f".e{jobid}", f"-{jobid}.out", f".o{jobid}")
+                ends = (
+                    f".e{jobid}",
+                    f".{jobid}.err",
+                    f"-{jobid}.out",
+                    f".o{jobid}",
+                    f".{jobid}.out",
+                )
                 gone.append(Gone(key, jobid, names.marker(key), ends))
         if not gone:
             return {}

@@ -33,8 +33,10 @@ _WORD = re.compile(
     rb"(?<![A-Za-z0-9_])__([A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*)__(?![A-Za-z0-9_])"
 )
 _HEREDOC = re.compile(rb"<<-?[ \t]*[\"'\\]?__([A-Za-z0-9_]+)__")
-_DIRECTIVE = re.compile(r"#(PBS|\$|SBATCH)(?=\s|-)[ \t]*(.*)")
+_DIRECTIVE = re.compile(r"#(PBS|\$|SBATCH|PJM)(?=\s|-)[ \t]*(.*)")
 _OUTPUTS = ("slurm-*.out", "*.[oe][0-9]*", "*.p[oe][0-9]*")
+_PERCENT = frozenset({"SBATCH", "PJM"})  # whose names of outputs have %j; a folder's never
+_PJM_OUTPUTS = ("*.[0-9]*.out", "*.[0-9]*.err", "*.[0-9]*.stats", "*.[0-9]*.out.[0-9]*")
 _GUARDS = re.compile(
     r"&&|\|\||\b(if|case|while|exit|exec|raise|assert|trap|set\s+-[a-z]*e[a-z]*|set\s+-o\s+errexit)\b"
     r"|\A#!\S+(\s+\S+)?\s+-[a-z]*e"
@@ -96,9 +98,9 @@ def left_over(script: bytes) -> list[str]:
 
 
 def directives(script: str) -> Iterator[tuple[str, list[str]]]:
-    """The batch systems' lines: (``"PBS"``, ``"$"`` or ``"SBATCH"``, the words behind it).
+    """The batch systems' lines: (``"PBS"``, ``"$"``, ``"SBATCH"`` or ``"PJM"``, and its words).
 
-    As they are read there: by PBS and Slurm up to the first command, by Grid Engine everywhere.
+    As they are read there: by Grid Engine everywhere, by the others up to the first command.
     """
     commands = False
     for line in script.splitlines():
@@ -111,17 +113,20 @@ def directives(script: str) -> Iterator[tuple[str, list[str]]]:
 def output_patterns(script: str, cwd: str = "") -> list[str]:
     """rsync patterns, relative to the job folder, of the job's output and error files.
 
-    The batch systems' default names always, and what the script's directives name inside the
-    folder (``cwd`` is its absolute path on the cluster); their variables become ``*``.
+    The batch systems' default names always (PJM's, which could be anybody's, where the script has
+    lines for it), and what the script's directives name inside the folder (``cwd`` is its absolute
+    path on the cluster); their variables become ``*``.
     """
     patterns = list(_OUTPUTS)
     for system, words in directives(script):
+        if system == "PJM":
+            patterns += _PJM_OUTPUTS
         for name in _named_outputs(system, words):
             inside = _inside(system, name, cwd)
             if inside is None:
                 continue
             pattern = _pattern(system, inside)
-            if pattern and system != "SBATCH":  # there a folder may be named instead of a file
+            if pattern and system not in _PERCENT:  # there a folder may be named instead of a file
                 patterns += [f"{pattern}/{default}" for default in _OUTPUTS[1:]]
             if pattern and not inside.endswith("/"):
                 patterns.append(pattern)
@@ -180,7 +185,7 @@ def _named_outputs(system: str, words: list[str]) -> Iterator[str]:
     """The values of ``-o`` and ``-e``, joined to the option or behind it."""
     rest = iter(words)
     for word in rest:
-        if system == "SBATCH" and re.match(r"--(out|err)[a-z]*(=|$)", word):
+        if system in _PERCENT and re.match(r"--(out|err)[a-z]*(=|$)", word):
             yield word.partition("=")[2] if "=" in word else next(rest, "")
         elif word in {"-o", "-e"}:
             yield next(rest, "")
@@ -190,7 +195,7 @@ def _named_outputs(system: str, words: list[str]) -> Iterator[str]:
 
 def _inside(system: str, name: str, cwd: str) -> str | None:
     """``name`` relative to the job folder; None if it is elsewhere or nowhere."""
-    if system != "SBATCH":  # host:path
+    if system not in _PERCENT:  # host:path
         name = name.partition(":")[2] if ":" in name else name
     name = re.sub(r"\A\$\{?(PBS_O_WORKDIR|SGE_O_WORKDIR|SLURM_SUBMIT_DIR|PWD)\}?/", "", name)
     if cwd and (name + "/").startswith(cwd.rstrip("/") + "/"):
@@ -206,7 +211,7 @@ def _inside(system: str, name: str, cwd: str) -> str | None:
 
 def _pattern(system: str, path: str) -> str:
     """``path`` for rsync: the batch system's variables as ``*``, other signs as themselves."""
-    variable = r"(?<!%)%[0-9]*[A-Za-z]" if system == "SBATCH" else r"\$\{?\w+\}?|\^array_index\^"
+    variable = r"(?<!%)%[0-9]*[A-Za-z]" if system in _PERCENT else r"\$\{?\w+\}?|\^array_index\^"
     fixed = [part.replace("%%", "%") for part in re.split(variable, path.rstrip("/"))]
     # rsync takes a backslash for an escape only where the pattern has a wildcard.
     if len(fixed) > 1 or re.search(r"[*?\[]", fixed[0]):
