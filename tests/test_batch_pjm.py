@@ -242,7 +242,13 @@ def test_directives_and_output_files() -> None:
 def test_pjm_answers_if_its_listing_does() -> None:
     probe = Probe(path="/usr/bin", tried={"pjm": Tried(0, "/usr/bin/pjstat", "")})
     assert answering(probe) == ["pjm"]
+    probe.tried["pjm"] = Tried(0, "/usr/bin/pjstat", "Welcome\nJOB_ID     ST\n7          RUN")
+    assert answering(probe) == ["pjm"]
     probe.tried["pjm"] = Tried(1, "/usr/bin/pjstat", "no")
+    assert answering(probe) == []
+    # The listing of a site's own program.
+    own = "JOB_ID  JOB_NAME  STATUS  PROJECT  RSCGROUP\n1334861 STDIN     END     gr58     x"
+    probe.tried["pjm"] = Tried(0, "/usr/bin/pjstat", own)
     assert answering(probe) == []
 
 

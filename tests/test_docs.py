@@ -37,7 +37,7 @@ SESSIONS = [ROOT / "docs" / f"{name}.md" for name in WITH_SESSIONS]
 
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"`([^`\n]+)`")
-FOREIGN = {"--comment", "--write"}
+FOREIGN = {"--bulk", "--choose", "--comment", "--err", "--out", "--step", "--write"}
 """Flags of other programs that the pages name."""
 
 LIMIT = 120

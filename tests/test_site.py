@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from session import chain, hurry, jobmon, only_run, put, status
 from shell_lab import RUN_ID, SHELLS
 from test_batch_contract import ACCEPTED
+from test_docs import blocks
 
 from jobmon.cluster import rsync
 from jobmon.cluster.base import Batch, ConnectionLost, LookFailed, call
@@ -62,7 +64,9 @@ def test_every_command_of_a_batch_system_is_called_in_the_sites_words(name: str)
 @every
 def test_a_batch_system_says_the_same_under_another_name(name: str) -> None:
     here = called(batch(name), Site(commands=WORDS))
-    assert here.accepted(0, ACCEPTED[name].format("12")) == Accepted(JobID("12"))
+    taken = ACCEPTED[name].format("12")
+    assert isinstance(here.accepted(0, taken), Accepted)
+    assert here.accepted(0, taken) == batch(name).accepted(0, taken)
     assert isinstance(here.accepted(0, ""), Unclear)
     silent = [(0, "", "") for _ in here.confirm_commands(JOB)]
     assert not here.verdict(JOB, silent).gone
@@ -307,6 +311,22 @@ def test_the_table_is_kept_in_the_run(tmp_path: Path) -> None:
     )
     assert Settings(remote="h").at_site == Site()
     assert Settings(remote="h", site=SiteTable()).at_site == Site()
+
+
+def test_the_examples_of_the_page_are_settings(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "site.md"
+    examples = [b.text for b in blocks(page) if b.language == "yaml"]
+    assert len(examples) == 6
+    for text in examples:
+        path = tmp_path / "jobmon.yaml"
+        path.write_text(text)
+        assert load(path)["site"]
+
+
+def test_the_page_names_all_commands() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "site.md").read_text("utf-8")
+    (named,) = re.findall(r"The commands that can be named are ([^.]*)\.", text)
+    assert sorted(re.findall("`([a-z]+)`", named)) == sorted(COMMANDS)
 
 
 # --- whole runs on this machine --------------------------------------------------------------

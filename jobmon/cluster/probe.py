@@ -11,6 +11,8 @@ from jobmon.cluster.base import Link, LookFailed, call
 from jobmon.core.site import Site
 from jobmon.core.text import printable
 
+_PJM = re.compile(r"\A\s*\Z|^JOB_ID[ \t]+ST\b", re.MULTILINE)
+
 QUESTIONS = {
     "slurm": ["squeue", "--noheader", "--me", "--format=%i"],
     # Only Grid Engine's qstat knows -help this way; only its qconf knows its submit hosts.
@@ -88,7 +90,7 @@ def answering(found: Probe) -> list[str]:
     if qstat is not None and _GRID_ENGINE.search(qstat.text) and master and master.code == 0:
         answered["sge"] = qstat
     pjm = found.tried.get("pjm")
-    if pjm is not None and pjm.code == 0:
+    if pjm is not None and pjm.code == 0 and _PJM.search(pjm.text):
         answered["pjm"] = pjm
     folders = found.path.split(":")
 
