@@ -6,21 +6,23 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from session import chain, hurry, jobmon, only_run, put, status
-from shell_lab import RUN_ID, SHELLS
+from shell_lab import RUN_ID, SHELLS, Lab
 from test_batch_contract import ACCEPTED
 from test_docs import blocks
 
 from jobmon.cluster import rsync
 from jobmon.cluster.base import Batch, ConnectionLost, LookFailed, call
 from jobmon.cluster.batch import NAMES, batch
+from jobmon.cluster.ledger import GIVEN_UP
 from jobmon.cluster.links.local import LocalLink
 from jobmon.cluster.probe import QUESTIONS, Probe, probe
 from jobmon.cluster.wrapped import SiteLink, at_site, called, unused
-from jobmon.core.model import Accepted, JobID, NotRun, Refused, Unclear
+from jobmon.core.model import Accepted, Attempt, JobID, Key, NotRun, Refused, Unclear
 from jobmon.core.site import COMMANDS, Site
 from jobmon.run.options import SiteTable
 from jobmon.run.settings import Identity, Settings, UsageError, load, read_run_file, write_run_file
@@ -193,6 +195,50 @@ def test_a_prologue_that_fails_is_one_clear_line(shell: str, name: str) -> None:
     assert said in message and message.isprintable()
 
 
+NASTY = """
+set -eufC; set -a; alias printf=false true=false read=false; IFS=/; umask 077
+export token=x name=x record=/x limit=0 clock=/x sums=x ours=yes deadline=0 began=9 there=x code=7
+for f in cd cat cksum date kill ls rm sleep stat tail true; do eval "$f() { echo $f; }"; done
+trap 'echo bye' EXIT; set -- a b c; cd /; (sleep 1 >/dev/null 2>&1 &)
+echo 'jm BEGIN'; printf 'no end of line'
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_prologue_does_not_touch_exactly_once(shell: str, tmp_path: Path) -> None:
+    """Claims, the record, recovery, the listing and a deletion, behind all that it may do."""
+    lab = Lab(tmp_path, SHELLS[shell])
+    plain = lab.cluster.link
+    lab.cluster.link = SiteLink(plain, Site(prologue=NASTY))
+    one, two = lab.order("m/qsub.0"), lab.order("it's/qsub.1", needs="absent\n")
+    first = lab.submit(one, two)
+    assert first[one.attempt] == Accepted(JobID("1"))
+    assert first[two.attempt] == NotRun("it's/absent changed meanwhile")
+    assert lab.submit(one) == {one.attempt: None}, "the claim is another's"
+    assert lab.cluster.recover([one.attempt]) == {one.attempt: Accepted(JobID("1"))}
+    never = Attempt(Key("m/qsub.0"), 2)
+    assert lab.cluster.recover([never]) == {never: GIVEN_UP}
+    assert len(lab.cluster.records()) == 3
+    lab.mode("die-after")
+    third = lab.order("m/qsub.2")
+    with suppress(LookFailed, ConnectionLost):
+        lab.submit(third)
+    lab.mode("ok")
+    assert lab.cluster.recover([third.attempt]) == {third.attempt: Accepted(JobID("2"))}
+    assert len(lab.calls()) == len(lab.jobs()) == 2
+    (lab.twin / "m" / "made").touch()
+    seen = lab.cluster.look(["m/made", "m/not"])
+    assert sorted(seen.queue) == ["1", "2"]
+    assert set(seen.files) == {"m/made"}
+    assert "deleted 1" in lab.cluster.delete([JobID("1")])
+    lab.cluster.link = SiteLink(plain, Site(prologue=f"{NASTY}\nexit 1"))
+    fourth = lab.order("m/qsub.3")
+    with pytest.raises(LookFailed):
+        lab.submit(fourth)
+    assert lab.entry(fourth) is None
+    assert len(lab.calls()) == 2
+
+
 @pytest.mark.parametrize("words", [("/nonexistent/sh",), ("true",), ("cat",), ("sh", "-c", "exit")])
 def test_a_shell_that_is_none_is_one_clear_line(words: tuple[str, ...]) -> None:
     with pytest.raises(LookFailed, match=f"'{shlex.join(words)}' started no shell") as caught:
@@ -223,7 +269,9 @@ def test_a_program_cut_anywhere_does_not_begin_its_prologue(shell: str, tmp_path
 
 def test_a_prologue_that_hangs_is_named() -> None:
     site = SiteLink(LocalLink(), Site(prologue="sleep 60"))
-    with pytest.raises(ConnectionLost, match=r"site: of jobmon\.yaml: the prologue had not ended"):
+    with pytest.raises(
+        ConnectionLost, match=r"the prologue under site: in jobmon\.yaml had not ended"
+    ):
         list(site.stream("exec /bin/sh", b"{ exit; }\n", 0.3))
 
 

@@ -15,8 +15,8 @@ from jobmon.cluster.copying import Copy
 from jobmon.cluster.links import connect
 from jobmon.cluster.links.login import Ask
 from jobmon.cluster.rsync import Rsync
-from jobmon.cluster.wrapped import at_site, called
 from jobmon.cluster.transfer import Same, Transfer
+from jobmon.cluster.wrapped import at_site, called
 from jobmon.cycle.state import Clock, Know
 from jobmon.run import owner
 from jobmon.run.journal import Journal

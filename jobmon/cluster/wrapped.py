@@ -96,8 +96,10 @@ class SiteLink:
             else:
                 raise LookFailed(self._trouble(begun, head, mark))
         except ConnectionLost as error:
-            what = "the prologue had not ended" if begun else "its shell had said nothing"
-            raise ConnectionLost(f"{error} (site: of jobmon.yaml: {what})") from error
+            if not begun:
+                raise
+            what = "the prologue under site: in jobmon.yaml had not ended"
+            raise ConnectionLost(f"{error} ({what})") from error
         yield from chunks
 
     def _trouble(self, begun: bool, head: bytes, mark: str) -> str:
@@ -127,7 +129,8 @@ class SiteLink:
 def _before(prologue: str, mark: str) -> str:
     """What stands before a program, up to ``ready``; the brace it opens is for the caller to close.
 
-    Not ``eval ... || failed``: there ``set -e`` of the prologue would not hold.
+    Not ``eval ... || failed``: there ``set -e`` of the prologue would not hold. Aliases count in
+    ``$(...)`` of an older bash, IFS where a hung command's children are read.
     """
     done = f"{{ eval {shlex.quote(prologue)}\n}} </dev/null 2>&1\n" if prologue else ":\n"
     return (
