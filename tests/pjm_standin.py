@@ -5,6 +5,7 @@ A job is a folder of the spool: its script runs at once, detached, in the folder
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 PJSUB = r"""#!/bin/sh
@@ -20,7 +21,7 @@ fi
 id=1000
 until mkdir "$spool/$id" 2>/dev/null; do id=$((id + 1)); done
 printf '%s\n' "$comment" >"$spool/$id/comment"
-setsid /bin/sh -c '
+PYTHON -c 'import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])' /bin/sh -c '
     echo $$ >"$1/pid"
     /bin/sh "$2" >"$2.$3.out" 2>"$2.$3.err"
     echo "EXT $? 0 0 -" >"$1/end"
@@ -84,6 +85,8 @@ def install(folder: Path) -> Path:
     for path in (tools, spool):
         path.mkdir(parents=True)
     for name, text in (("pjsub", PJSUB), ("pjstat", PJSTAT), ("pjdel", PJDEL)):
-        (tools / name).write_text(text.replace("SPOOL", f"'{spool}'"))
+        (tools / name).write_text(
+            text.replace("SPOOL", f"'{spool}'").replace("PYTHON", sys.executable)
+        )
         (tools / name).chmod(0o755)
     return tools
