@@ -381,19 +381,31 @@ def test_the_page_names_all_commands() -> None:
 
 
 def test_a_run_here_with_a_prologue_and_a_shell(project: Path) -> None:
-    put(project / "init", "a/qsub.0", 'echo "$SITE $SHELL_OF_SITE" > result')
+    put(project / "init", "a/qsub.0", 'echo "$SITE $SHELL_OF_SITE $LC_ALL" > result')
     hurry(
         project,
         "site:",
         "  shell: env SHELL_OF_SITE=chem /bin/sh",
         "  prologue: |",
         "    echo Welcome to the cluster",
-        "    export SITE='of materials'",
+        "    export SITE='of materials' LC_ALL=C.UTF-8",
     )
     jobmon("--ldir", project, code=0)
     run = only_run(project)
-    assert (run / "a" / "result").read_text() == "of materials chem\n"
+    assert (run / "a" / "result").read_text() == "of materials chem C.UTF-8\n"
     assert "  shell: env SHELL_OF_SITE=chem /bin/sh\n" in (run / "jobmon.yaml").read_text()
+
+
+def test_a_wrong_table_makes_no_run(project: Path) -> None:
+    put(project / "init", "a/qsub.0")
+    hurry(project, "site:", "  commands:", "    qusb: x")
+    refused = jobmon("--ldir", project, code=2).stderr.splitlines()
+    line = len((project / "jobmon.yaml").read_text().splitlines())
+    assert refused == [
+        f"jobmon: {project}/jobmon.yaml:{line}: 'qusb' is no command that jobmon calls there; "
+        "did you mean 'qsub'?"
+    ]
+    assert not list(project.glob("2*"))
 
 
 def test_a_prologue_that_begins_to_fail_loses_and_doubles_nothing(project: Path) -> None:
