@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from session import agree, chain, count, environment, jobmon, only_run, put, ran
 from test_batch_contract import asked, recorded
 
 from jobmon.cluster.base import LookFailed
+from jobmon.cluster.batch.limits import Limit, commands, limits
 from jobmon.cluster.batch.pjm import Pjm
 from jobmon.cluster.probe import Probe, Tried, answering
 from jobmon.core.model import Accepted, Answer, Cause, JobID, NotRun, Phase, Refused, Unclear
@@ -250,6 +252,28 @@ def test_pjm_answers_if_its_listing_does() -> None:
     own = "JOB_ID  JOB_NAME  STATUS  PROJECT  RSCGROUP\n1334861 STDIN     END     gr58     x"
     probe.tried["pjm"] = Tried(0, "/usr/bin/pjstat", own)
     assert answering(probe) == []
+
+
+def test_the_limits_that_pjstat_tells() -> None:
+    (_, text, _) = recorded("pjm/limit.txt")[0].output
+    assert len(commands("pjm", "user1")) == 2
+    assert limits("pjm", "user1", [(0, ""), (0, text)]) == [
+        Limit(100, "ru-accept of user user1"),
+        Limit(500, "ru-accept of all users together"),
+    ]
+    two = text + text.replace("rscunit1", "rscunit2")
+    assert not any(limit.everywhere for limit in limits("pjm", "u", [(0, ""), (0, two)]))
+    assert limits("pjm", "u", [(0, ""), (1, "[ERR.] PJM 0201 pjstat")]) == []
+
+
+def test_check_asks_in_the_sites_words(project: Path, tmp_path: Path) -> None:
+    tools = install(tmp_path / "pjm")
+    text = (project / "jobmon.yaml").read_text().replace("scheduler: local", "scheduler: pjm")
+    site = f"site:\n  commands:\n    pjstat: env WRAPPED=yes '{tools}/pjstat'\n"
+    (project / "jobmon.yaml").write_text(text + site)
+    put(project / "init", "a/qsub.0")
+    said = jobmon("check", "--ldir", project).stdout
+    assert re.search(r"^green +batch system +pjm$", said, re.M), said
 
 
 # --- a run over stand-ins ----------------------------------------------------------------------

@@ -136,10 +136,10 @@ def _login(it: _Asked, there: Reach, link: Link) -> Iterator[Finding]:
 def _account(it: _Asked, link: Link) -> Iterator[Finding]:
     """What is there once one is in. Raises ClusterError."""
     noise = b"" if it.local else site.unasked(link)
-    found = probe(link, systems=True)
+    found = probe(link, systems=True, site=it.settings.at_site)
     if not it.local:
         yield check_site.shell(found.user, found.home, noise)
-        yield _rsync(link, found)
+        yield _rsync(it, link, found)
     yield from _batch(it, link, found)
     yield _room(it, link, found)
     yield from _programs(it, link, found)
@@ -149,7 +149,7 @@ def _account(it: _Asked, link: Link) -> Iterator[Finding]:
         yield check_site.round_trip(trips)
 
 
-def _rsync(link: Link, found: Probe) -> Finding:
+def _rsync(it: _Asked, link: Link, found: Probe) -> Finding:
     """rsync at both ends, and whether they understand each other over this connection."""
     here, trouble = "", ""
     if shutil.which("rsync") is not None:
@@ -158,7 +158,7 @@ def _rsync(link: Link, found: Probe) -> Finding:
         here = printable(done.stdout.partition(b"\n")[0]) or "rsync"
     if here and found.rsync:
         try:
-            site.rsync_goes(link, found.home)
+            site.rsync_goes(link, found.home, it.settings.at_site)
         except ClusterError as error:
             trouble = str(error)
     return check_site.rsync(here, found.rsync, link.where, trouble)
@@ -180,7 +180,9 @@ def _batch(it: _Asked, link: Link, found: Probe) -> Iterator[Finding]:
     if system != "local" and system not in answering(found):
         yield _red("batch system", f"{system} does not answer: {silence(found)}", _IN_PATH)
         return
-    outputs = _outputs(link, limits.commands(system, found.user))
+    ways = it.settings.at_site
+    user = ways.user or found.user
+    outputs = _outputs(link, [ways.words(words) for words in limits.commands(system, user)])
     words = "this machine's own queue" if system == "local" else system
     words += f", {version}" if (version := limits.version(outputs)) else ""
     if said:
@@ -188,13 +190,13 @@ def _batch(it: _Asked, link: Link, found: Probe) -> Iterator[Finding]:
     else:
         yield Finding(Level.GREEN, "batch system", words)
     yield from check_site.job_names(system, it.tree.job_names)
-    told = limits.limits(system, found.user, outputs)
+    told = limits.limits(system, user, outputs)
     yield from check_site.maxqsub(it.settings.maxqsub, told)
 
 
 _IN_PATH = (
     "its commands must be in the path of a login that is not interactive: see that "
-    "'ssh HOST squeue' (or qstat) finds them"
+    "'ssh HOST squeue' (or qstat) finds them, or name them under site: in jobmon.yaml"
 )
 
 

@@ -14,6 +14,7 @@ from jobmon.cluster import ledger
 from jobmon.cluster.base import SHORT, Link, LookFailed, Step, call, frame
 from jobmon.cluster.rsync import Rsync
 from jobmon.cluster.transfer import Wanted
+from jobmon.core.site import Site
 from jobmon.core.text import printable
 
 TRIPS = 5
@@ -115,7 +116,7 @@ def _clocks(lines: Iterator[bytes]) -> Iterator[int]:
             yield int(rest)
 
 
-def rsync_goes(link: Link, folder: str) -> None:
+def rsync_goes(link: Link, folder: str, ways: Site) -> None:
     """Let rsync talk to itself over there, about no file at all. Raises ClusterError."""
     with tempfile.TemporaryDirectory(prefix="jm") as here:
-        Rsync(link, Path(here), folder, ()).pull(Wanted((), (), (), ()))
+        Rsync(link, Path(here), folder, (), ways).pull(Wanted((), (), (), ()))

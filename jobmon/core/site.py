@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 COMMANDS = (
     *("qsub", "qstat", "qdel", "qacct", "qconf"),
-    *("sbatch", "squeue", "scancel", "scontrol", "sacct"),
+    *("sbatch", "squeue", "scancel", "scontrol", "sacct", "sacctmgr"),
     *("pjsub", "pjstat", "pjdel"),
     "rsync",
 )

@@ -38,6 +38,8 @@ def commands(system: str, user: str) -> list[list[str]]:
             return [["qstat", "-help"], ["qconf", "-sconf"]]
         case "pbs":
             return [["qstat", "--version"], ["qstat", "-Bf"], ["qstat", "-Qf"]]
+        case "pjm":
+            return [["true"], ["pjstat", "--limit"]]  # it tells no version
     return []
 
 
@@ -55,6 +57,7 @@ def limits(system: str, user: str, outputs: Outputs) -> list[Limit]:
         "slurm": _slurm,
         "sge": _sge,
         "pbs": _pbs,
+        "pjm": _pjm,
     }
     texts = [text if code == 0 else "" for code, text in outputs]
     if system not in read or len(texts) != len(commands(system, user)):
@@ -95,6 +98,19 @@ def _pbs(user: str, texts: Sequence[str]) -> Iterator[Limit]:
     for part in re.split(r"^Queue: *", texts[2], flags=re.M)[1:]:
         name = part.split("\n", 1)[0].strip()
         yield from _pbs_limits(user, part, f" in queue {name}", everywhere=False)
+
+
+def _pjm(user: str, texts: Sequence[str]) -> Iterator[Limit]:
+    """``pjstat --limit`` as the Job Operation Software End-user's Guide (2.2.2) shows it."""
+    whose, units = "", texts[1].count("RSCUNIT:")
+    for line in texts[1].splitlines():
+        match line.split():
+            case ["USER:" | "GROUP:" as kind, name]:
+                whose = f"{kind[:-1].lower()} {name}"
+            case ["ALL:"]:
+                whose = "all users together"
+            case ["ru-accept" | "rg-accept" as limit, most, _] if most.isdigit():
+                yield Limit(int(most), f"{limit} of {whose}", limit == "ru-accept" and units == 1)
 
 
 def _pbs_limits(user: str, text: str, where: str, *, everywhere: bool) -> Iterator[Limit]:
