@@ -68,7 +68,7 @@ def cli() -> None:
 @click.option("--maxcore", type=int, help="What __maxcore__ stands for. [16]")
 @click.option("--qsubheader", help="File that __HEADER__ stands for.")
 @click.option("--result", multiple=True, help="rsync pattern of what comes home; repeatable.")
-@click.option("--scheduler", help="auto, slurm, sge, pjm or local. [auto]")
+@click.option("--scheduler", help="auto, slurm, sge, pbs, pjm or local. [auto]")
 @click.option("--ssh", help="fabric or openssh. [fabric]")
 @click.option("--ssh-config", help="An SSH configuration in place of your own.")
 @click.option("--interval", type=float, help="Seconds between two looks. [10]")

@@ -168,7 +168,7 @@ class Farm:
         jobid = self.record[attempt] = JobID("99")
         self.queue[jobid] = Running(attempt.key, self.time.mono + self.length)
 
-    def recover(self, attempts: Iterable[Attempt]) -> dict[Attempt, Answer]:
+    def recover(self, attempts: Iterable[Attempt], known: object = None) -> dict[Attempt, Answer]:
         found: dict[Attempt, Answer] = {}
         for attempt in attempts:
             jobid = self.record.setdefault(attempt, None)

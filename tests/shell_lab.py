@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from jobmon.cluster import ledger
@@ -167,6 +167,14 @@ class FakeBatch:
         if last != "end":
             raise LookFailed("half a find")
         return {token: JobID(job) for token, job in (row.split(" ") for row in rows)}
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        return []
+
+    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
+        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [[str(self._path / "qshow"), jobid]]

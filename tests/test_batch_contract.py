@@ -23,6 +23,7 @@ Output = tuple[int, str, str]
 ACCEPTED = {
     "slurm": "Submitted batch job {}",
     "sge": 'Your job {} ("a name") has been submitted',
+    "pbs": "{}.vm",
     "pjm": "[INFO] PJM 0000 pjsub Job {} submitted.",
     "local": 'Your job {} ("qsub.0") has been accepted by the local queue of jobmon',
 }
@@ -69,7 +70,7 @@ number = st.integers(1, 99_999_999)
 
 
 def test_a_name_that_is_no_system_is_refused() -> None:
-    with pytest.raises(ValueError, match="no batch system 'lsf'; there are slurm, sge, pjm, local"):
+    with pytest.raises(ValueError, match="there are slurm, sge, pbs, pjm, local"):
         batch("lsf")
 
 
@@ -84,7 +85,8 @@ def test_noise_around_the_accepted_line_keeps_the_id(
     system: Batch, jobid: int, before: list[str], after: list[str]
 ) -> None:
     text = "\n".join([*before, ACCEPTED[system.name].format(jobid), *after])
-    assert system.accepted(0, text) == Accepted(JobID(str(jobid)))
+    name = f"{jobid}.vm" if system.name == "pbs" else str(jobid)
+    assert system.accepted(0, text) == Accepted(JobID(name))
 
 
 @every
@@ -130,6 +132,22 @@ def test_any_answers_end_in_a_verdict_and_a_search_in_ids_or_a_failed_look(
         assert str(failed).isprintable()
     else:
         assert not found
+
+
+@every
+@given(st.data())
+def test_any_answers_about_places_end_in_places_or_a_failed_look(
+    system: Batch, data: st.DataObject
+) -> None:
+    answer = st.tuples(st.integers(0, 255), st.text(max_size=50), st.text(max_size=50))
+    outputs = data.draw(st.lists(answer, max_size=3))
+    try:
+        more = system.place_commands(outputs, {JobID("7")})
+        assert not system.places(outputs)
+    except LookFailed as failed:
+        assert str(failed).isprintable()
+    else:
+        assert all(word for command in more for word in command)
 
 
 @every

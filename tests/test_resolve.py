@@ -127,7 +127,7 @@ def test_what_is_given_up_becomes(jobid: str | None, killing: bool, kind: Kind) 
 @pytest.mark.parametrize(
     ("word", "able"),
     [
-        *((word, True) for word in ("8", "353143")),
+        *((word, True) for word in ("8", "353143", "101.server", "20[].pbs-1.example", "20[]")),
         *(
             (word, False)
             for word in (
@@ -135,9 +135,11 @@ def test_what_is_given_up_becomes(jobid: str | None, killing: bool, kind: Kind) 
                 "-1",
                 "x",
                 "7",
-                "101.server",
+                "101.",
+                "101.-x",
                 "1.2.3",
                 "20[1]",
+                "20[].server;x",
                 "8 9",
                 "8\n",
                 "٣",

@@ -114,7 +114,7 @@ FOLDER = "a folder on the cluster, absolute or relative to the home folder there
         ("interval: 0", f"1: interval wants {SECONDS}, not '0'"),
         ("interval: .inf", f"1: interval wants {SECONDS}, not '.inf'"),
         ("grace: nan", f"1: grace wants {SECONDS}, not 'nan'"),
-        ("\n\nscheduler: lsf", "3: scheduler wants auto, slurm, sge, pjm or local, not 'lsf'"),
+        ("\n\nscheduler: lsf", "3: scheduler wants auto, slurm, sge, pbs, pjm or local, not 'lsf'"),
         ("ssh: putty", "1: ssh wants fabric or openssh, not 'putty'"),
         ("remote: -oProxyCommand=x", "1: remote wants 'local' or [user@]host[:port], not '-oProxyCommand=x'"),
         ("remote: a b", "1: remote wants 'local' or [user@]host[:port], not 'a b'"),

@@ -271,3 +271,16 @@ def test_many_jobs_each_by_its_own_evidence() -> None:
         ("m2", Kind.FAILED),
     ]
     assert all(isinstance(e, Event) for e in events)
+
+
+def test_an_id_that_the_listing_cut_is_the_known_one_that_begins_so() -> None:
+    cut = {JobID("12345678.gadi-*"): Phase.RUNNING, JobID("9.vm"): Phase.PENDING}
+    seen = Seen(cut, frozenset({MARKER}), listing="text")
+    ours, two, none = JobID("12345678.gadi-pbs"), JobID("12345678.gadi-pbs2"), JobID("12345679.g")
+    whole = settle.uncut(seen, [ours, none, None])
+    assert whole.queue == cut | {ours: Phase.RUNNING}
+    assert (whole.files, whole.listing) == (seen.files, seen.listing)
+    assert settle.uncut(seen, [ours, two]).queue.keys() == {*cut, ours, two}  # either may live
+    assert settle.uncut(seen, [JobID("9.vm.example")]).queue == cut
+    plain = Seen({ours: Phase.RUNNING}, frozenset())
+    assert settle.uncut(plain, [two]) is plain

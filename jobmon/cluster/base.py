@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -109,7 +109,10 @@ class Batch(Protocol):
     def list_command(self, user: str) -> list[str]: ...
 
     def parse(self, listing: str) -> Mapping[JobID, Phase]:
-        """Whose jobs are in the system. Raises LookFailed for text that is no whole listing."""
+        """Whose jobs are in the system. Raises LookFailed for text that is no whole listing.
+
+        An ID that the listing may have cut ends in ``*``: see ``uncut`` of ``core/settle.py``.
+        """
 
     def submit_command(self, script: str, token: str) -> list[str]:
         """The command that submits; the script's file name is put behind it.
@@ -128,6 +131,18 @@ class Batch(Protocol):
         """Token -> ID, from the (exit code, stdout, stderr) of each of ``find_commands``.
 
         Raises LookFailed where a needed answer is not whole.
+        """
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        """Of a system that has no place for a token: what to ask about the jobs that the outputs
+        of ``find_commands`` show and that are not ``known``. Nothing for other systems."""
+
+    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
+        """ID -> the script's absolute path, from the outputs of ``place_commands``.
+
+        Raises LookFailed where one of them is not whole.
         """
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from types import MappingProxyType
 
-from jobmon.cluster import ledger
+from jobmon.cluster import ledger, lookup
 from jobmon.cluster.base import Batch, Link, LookFailed, Spent, Step, TwinLost, call
 from jobmon.cluster.ledger import Entry, Order
 from jobmon.cluster.transfer import Transfer
@@ -67,6 +67,8 @@ class Cluster:
         self.twin = twin
         self.run_id = run_id
         self.user = user
+        self._places: dict[JobID, str] = {}  # of jobs that were asked about once
+        self._real = twin  # its path without links, once asked for
 
     def spent(self) -> Spent:
         """What all this has cost so far."""
@@ -105,8 +107,15 @@ class Cluster:
         lines = call(self.link, "submit", args, ledger.steps(asked), limit=2 * COMMAND_LIMIT)
         yield from ledger.submit_answers(self._checked(lines), by_name, self.batch)
 
-    def recover(self, attempts: Iterable[Attempt]) -> dict[Attempt, Answer]:
-        """What became of attempts whose answer was not heard, each claimed first."""
+    def recover(
+        self,
+        attempts: Iterable[Attempt],
+        known: Callable[[], Mapping[Attempt, JobID]] = dict,
+    ) -> dict[Attempt, Answer]:
+        """What became of attempts whose answer was not heard, each claimed first.
+
+        ``known`` tells the IDs of all attempts of this run that have one, if that is needed.
+        """
         by_name = {ledger.record_name(attempt): attempt for attempt in attempts}
         if not by_name:
             return {}
@@ -121,7 +130,7 @@ class Cluster:
             for attempt in by_name.values()
             if isinstance(found.get(attempt, _LOST), Unclear)
         ]
-        return found | self._look_up(doubtful, found)
+        return found | self._look_up(doubtful, found, known)
 
     def records(self) -> list[Entry]:
         """The whole remote record, for a start without a journal."""
@@ -131,11 +140,6 @@ class Cluster:
         """What one entry of the record says, looked up in the batch system if it says nothing."""
         answer = ledger.entry_answer(entry, self.batch)
         return answer if answer is not None else _LOST
-
-    def find(self) -> Mapping[str, JobID]:
-        """Token -> ID of every job that the batch system or its accounting still shows."""
-        asked = self._ask(self.batch.find_commands(self.user))
-        return self.batch.find(asked.outputs)
 
     def confirm(self, gone: Sequence[Gone]) -> dict[Key, Verdict]:
         """What became of jobs that left the listing; their markers are looked at after that."""
@@ -171,16 +175,56 @@ class Cluster:
         return printable(f"{out} {errors}"[-600:])
 
     def _look_up(
-        self, doubtful: Sequence[Attempt], found: Mapping[Attempt, Answer]
+        self,
+        doubtful: Sequence[Attempt],
+        found: Mapping[Attempt, Answer],
+        known: Callable[[], Mapping[Attempt, JobID]],
     ) -> dict[Attempt, Answer]:
+        """The doubtful attempts that the batch system shows, and why the others are unclear."""
         if not doubtful:
             return {}
-        tokens = self.find()
+        heard = {a.jobid for a in found.values() if isinstance(a, Accepted)}
+        outputs = self._ask(self.batch.find_commands(self.user)).outputs
+        tokens = self.batch.find(outputs)
+        placed = self._by_place(doubtful, outputs, known, heard)
         answers: dict[Attempt, Answer] = {}
         for attempt in doubtful:
-            jobid = tokens.get(ledger.token(self.run_id, attempt))
+            jobid = tokens.get(ledger.token(self.run_id, attempt)) or placed.get(attempt)
             answers[attempt] = Accepted(jobid) if jobid else found.get(attempt, _LOST)
         return answers
+
+    def _by_place(
+        self,
+        doubtful: Sequence[Attempt],
+        outputs: Sequence[tuple[int, str, str]],
+        known: Callable[[], Mapping[Attempt, JobID]],
+        heard: Set[JobID],
+    ) -> dict[Attempt, JobID]:
+        """Whom the folder and the script of a job tell, where there is no token: ``lookup.py``."""
+        if not self._places and not self.batch.place_commands(outputs, heard):
+            return {}
+        ids = known()
+        taken = {*ids.values(), *heard}
+        if asked := self.batch.place_commands(outputs, taken | self._places.keys()):
+            *said, (_, out, _) = self._ask([*asked, ["pwd", "-P"]]).outputs
+            self._places |= self.batch.places(said)
+            self._real = out.rstrip("\n")
+        answers: dict[Attempt, JobID] = {}
+        for attempt in doubtful:
+            mine = lookup.candidates(attempt, {self.twin, self._real}, self._places, taken)
+            before = self._recorded(lookup.earlier(attempt, ids)) if mine else []
+            if mine and (jobid := lookup.adopted(mine, before)) is not None:
+                answers[attempt] = jobid
+        return answers
+
+    def _recorded(self, attempts: Sequence[Attempt]) -> list[Answer | None]:
+        """What the remote record tells of each attempt, claimed first; None: nothing."""
+        claims = [["r", ledger.record_name(one), one.key] for one in attempts]
+        told = {
+            name: _WON if entry is None else ledger.entry_answer(entry, self.batch)
+            for name, entry in (self._records(claims) if claims else ())
+        }
+        return [told.get(ledger.record_name(one)) for one in attempts]
 
     def _records(self, steps: Sequence[Step]) -> Iterator[tuple[str, Entry | None]]:
         answer = call(self.link, "recover", [self.twin, self.run_id], [*steps, ["q"]])
@@ -224,7 +268,7 @@ class Cluster:
             yield line
 
 
-_LOST: Answer = Unclear("claimed, but no answer was recorded and the batch system shows no token")
+_LOST: Answer = Unclear("claimed, but no answer was recorded and the batch system does not show it")
 _WON: Answer = ledger.GIVEN_UP
 
 

@@ -22,11 +22,12 @@ and nobody else, ever decides what becomes of the attempt.
 Recovery needs no knowledge of whether the old loop lives: it claims the same attempt.
 *Won*: the loop can never submit it, n + 1 is safe. *Lost*, and the record is whole: that is the
 answer. *Lost*, not whole: the loop is at it just now, or died between the claim and the last
-line. Then the attempt is looked up in the listing and the accounting by its token; what is
-found is adopted. Found nothing: unclear, and never submitted again unasked.
+line. Then the attempt is looked up in the listing and the accounting by its token, or by its
+place where the system has none (``lookup.py``); what is found is adopted. Found nothing: unclear,
+and never submitted again unasked.
 
 The one window: a login node that dies after the batch system accepted and before one line was
-written, on a system that shows no token. That is said (``unclear``), not guessed at.
+written, on a system that does not show the job. That is said (``unclear``), not guessed at.
 """
 
 from __future__ import annotations

@@ -11,6 +11,10 @@ from jobmon.cluster.base import Link, LookFailed, call
 from jobmon.core.site import Site
 from jobmon.core.text import printable
 
+_PBS = re.compile(
+    r"^(pbs_version = |Version: [0-9].*\nCommit: |[Vv]ersion: [0-9.]+\s*\Z)", re.MULTILINE
+)
+"""OpenPBS and PBS Pro; Torque 4 to 6; Torque before."""
 _PJM = re.compile(r"\A\s*\Z|^JOB_ID[ \t]+ST\b", re.MULTILINE)
 
 QUESTIONS = {
@@ -19,6 +23,9 @@ QUESTIONS = {
     "sge": ["qstat", "-help"],
     "sge-master": ["qconf", "-ss"],
     "pjm": ["pjstat", "--choose", "jid,st"],  # its commands know no --version
+    # PBS tells its name without asking the server, and its server's state.
+    "pbs": ["qstat", "--version"],
+    "pbs-server": ["qstat", "-B"],
 }
 """What each batch system is asked, to see whether it answers."""
 
@@ -78,9 +85,9 @@ def probe(link: Link, *, systems: bool, site: Site) -> Probe:
 def answering(found: Probe) -> list[str]:
     """The batch systems that answered, the likeliest first.
 
-    Grid Engine's commands and Slurm's wrappers share names, so the systems are asked, not the
-    path. Where several answer, the one whose commands the settings name is meant, then the one
-    whose commands stand first in the path, and Slurm where they stand together.
+    The commands of PBS, of Grid Engine and of Slurm's wrappers share names, so the systems are
+    asked, not the path. Where several answer, the one whose commands the settings name is meant,
+    then the one whose commands stand first in the path, and Slurm where they stand together.
     """
     slurm, master = found.tried.get("slurm"), found.tried.get("sge-master")
     qstat = found.tried.get("sge")
@@ -89,6 +96,9 @@ def answering(found: Probe) -> list[str]:
         answered["slurm"] = slurm
     if qstat is not None and _GRID_ENGINE.search(qstat.text) and master and master.code == 0:
         answered["sge"] = qstat
+    pbs, server = found.tried.get("pbs"), found.tried.get("pbs-server")
+    if pbs is not None and pbs.code == 0 and _PBS.search(pbs.text) and server and server.code == 0:
+        answered["pbs"] = pbs
     pjm = found.tried.get("pjm")
     if pjm is not None and pjm.code == 0 and _PJM.search(pjm.text):
         answered["pjm"] = pjm
@@ -106,6 +116,9 @@ def answering(found: Probe) -> list[str]:
 def silence(found: Probe) -> str:
     """Why no batch system answered, in words."""
     names = {"slurm": "squeue", "sge-master": "qconf", "pjm": "pjstat"}
+    pbs = found.tried.get("pbs")
+    if pbs is not None and pbs.code == 0 and _PBS.search(pbs.text):
+        names["pbs-server"] = "PBS's qstat"
     said = [
         f"{names[name]} says: {printable(tried.text[-200:])}"
         for name, tried in found.tried.items()
@@ -113,5 +126,6 @@ def silence(found: Probe) -> str:
     ]
     return (
         "; ".join(said)
-        or "squeue, qconf and pjstat are not in the path there; site: of jobmon.yaml can name them"
+        or "squeue, qconf, pjstat and a qstat of PBS are not in the path there; site: of jobmon.yaml "
+        "can name them"
     )

@@ -16,7 +16,7 @@ import posixpath
 import re
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from jobmon.cluster.base import Batch, ConnectionLost, Link, LookFailed, Spent
 from jobmon.cluster.batch import clip
@@ -183,6 +183,18 @@ class SiteBatch:
 
     def find(self, outputs: Sequence[Output]) -> Mapping[str, JobID]:
         return self._batch.find(self._heard(self._batch.find_commands(""), outputs))
+
+    def place_commands(self, outputs: Sequence[Output], known: Set[JobID]) -> list[list[str]]:
+        heard = self._heard(self._batch.find_commands(""), outputs)
+        return [self._site.words(words) for words in self._batch.place_commands(heard, known)]
+
+    def places(
+        self, asked: Sequence[Sequence[str]], outputs: Sequence[Output]
+    ) -> Mapping[JobID, str]:
+        name = self._batch.list_command("")[0]
+        words = self._site.commands.get(name, (name,))
+        heard = [(code, out, _named(name, words, err)) for code, out, err in outputs]
+        return self._batch.places(asked, heard)
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [self._site.words(words) for words in self._batch.confirm_commands(jobid)]

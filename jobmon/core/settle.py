@@ -16,7 +16,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobmon.core.life import Job
-from jobmon.core.model import Cause, Event, Key, Kind, Life, Mono, Phase, Reason, Seen, Verdict
+from jobmon.core.model import (
+    Cause,
+    Event,
+    JobID,
+    Key,
+    Kind,
+    Life,
+    Mono,
+    Phase,
+    Reason,
+    Seen,
+    Verdict,
+)
 from jobmon.core.reason import FORGOTTEN
 
 PATIENCE = 600.0
@@ -32,6 +44,24 @@ class Doubt:
 
     since: Mono
     denied: Mono | None = None
+
+
+def uncut(seen: Seen, known: Iterable[JobID | None]) -> Seen:
+    """The look with the IDs that its listing may have cut (they end in ``*``) as they are known.
+
+    One that two known jobs begin with counts for both: it may keep a job that is gone for a while,
+    and never hides one that lives.
+    """
+    cut = {jobid[:-1]: phase for jobid, phase in seen.queue.items() if jobid.endswith("*")}
+    if not cut:
+        return seen
+    lengths = sorted({len(start) for start in cut})
+    whole = dict(seen.queue)
+    for jobid in known:
+        for length in lengths if jobid is not None and jobid not in whole else ():
+            if jobid is not None and jobid[:length] in cut:
+                whole[jobid] = cut[jobid[:length]]
+    return replace(seen, queue=whole)
 
 
 def suspect(

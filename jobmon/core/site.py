@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 COMMANDS = (
-    *("qsub", "qstat", "qdel", "qacct", "qconf"),
+    *("qsub", "qstat", "qdel", "qselect", "qacct", "qconf"),
     *("sbatch", "squeue", "scancel", "scontrol", "sacct", "sacctmgr"),
     *("pjsub", "pjstat", "pjdel"),
     "rsync",

@@ -10,6 +10,7 @@ from jobmon.cluster.cluster import Cluster, Gone
 from jobmon.cluster.ledger import Entry
 from jobmon.core.choose import ADOPTED, GONE
 from jobmon.core.model import Accepted, Attempt, Event, JobID, Key, Kind, Unclear
+from jobmon.core.settle import uncut
 from jobmon.cycle.state import Know
 from jobmon.cycle.survey import take_order
 from jobmon.run import names, oldlist, views
@@ -119,7 +120,7 @@ def adopt_records(know: Know, cluster: Cluster) -> None:
     answers = {key: cluster.answer(entry) for key, entry in last.items()}
     ids = {key: a.jobid for key, a in answers.items() if isinstance(a, Accepted)}
     markers = {key: names.marker(key) for key in last}
-    seen = cluster.look(markers.values())
+    seen = uncut(cluster.look(markers.values()), ids.values())
     away = [
         Gone(key, jobid, markers[key], ())
         for key, jobid in ids.items()

@@ -31,7 +31,7 @@ AGAIN = 20.0
 ENDED = frozenset({Life.FAILED, Life.KILLED})
 """The lives that ``jobmon retry`` opens again."""
 
-_JOBID = re.compile(r"[0-9]{1,18}")
+_JOBID = re.compile(r"[0-9]{1,18}(\[\])?(\.[A-Za-z][A-Za-z0-9._-]{0,254})?")
 
 
 def take_requests(know: Know) -> bool:

@@ -14,6 +14,7 @@ from jobmon.core.model import (
     Attempt,
     Cause,
     Event,
+    JobID,
     Key,
     Kind,
     Life,
@@ -66,6 +67,7 @@ class Looker:
         changed = [path for files in know.changed.values() for path in files]
         changed.sort(key=know.conflicts.__contains__)  # those that stand come last
         seen = self._cluster.look(asked, changed[:STATS])
+        seen = settle.uncut(seen, [*know.listed().values(), *know.past])
         self._looked = know.clock.now()
         know.fresh = False
         flipped = (asked & know.present) ^ seen.files
@@ -106,7 +108,7 @@ class Looker:
         if not lost:
             return
         now = know.clock.now()
-        answers = self._cluster.recover(lost)
+        answers = self._cluster.recover(lost, self._ids)
         for attempt in lost:
             answer = answers.get(attempt, Unclear("no answer was recorded"))
             since = know.unheard.setdefault(attempt.key, now)
@@ -118,6 +120,15 @@ class Looker:
                     notes={"reason": answer.words},
                 )  # fmt: skip
                 know.record([event])
+
+    def _ids(self) -> dict[Attempt, JobID]:
+        """The job ID of every attempt of this run that has one."""
+        return {
+            Attempt(event.key, event.n): event.jobid
+            for job in self._know.jobs.values()
+            for event in job.history
+            if event.jobid is not None
+        }
 
     def _settle(self, seen: Seen) -> None:
         know = self._know
@@ -153,12 +164,13 @@ class Looker:
         for key in keys:
             jobid = self._know.jobs[key].jobid
             if jobid is not None:
+                number = jobid.partition(".")[0].removesuffix("[]")  # of PBS, without its server
                 ends = (
-                    f".e{jobid}",
-                    f".{jobid}.err",
-                    f"-{jobid}.out",
-                    f".o{jobid}",
-                    f".{jobid}.out",
+                    f".e{number}",
+                    f".{number}.err",
+                    f"-{number}.out",
+                    f".o{number}",
+                    f".{number}.out",
                 )
                 gone.append(Gone(key, jobid, names.marker(key), ends))
         if not gone:

@@ -149,8 +149,8 @@ class Settings(BaseModel):
     results: list[Line] = Field(
         default=[], description="a list of rsync patterns, such as ['*.out', 'bands/']"
     )
-    scheduler: Literal["auto", "slurm", "sge", "pjm", "local"] = Field(
-        default="auto", description="auto, slurm, sge, pjm or local"
+    scheduler: Literal["auto", "slurm", "sge", "pbs", "pjm", "local"] = Field(
+        default="auto", description="auto, slurm, sge, pbs, pjm or local"
     )
     ssh: Literal["fabric", "openssh"] = Field(default="fabric", description="fabric or openssh")
     ssh_config: Here | None = Field(default=None, description="a file on this machine")

@@ -15,7 +15,13 @@ from jobmon.cluster.base import Batch
 from jobmon.core.model import Accepted, Answer, JobID, NotRun, Phase, Refused, Unclear
 from jobmon.core.text import printable
 
-_SYSTEMS = {"slurm": "Slurm", "sge": "GridEngine", "pjm": "Pjm", "local": "Local"}
+_SYSTEMS = {
+    "slurm": "Slurm",
+    "sge": "GridEngine",
+    "pbs": "Pbs",
+    "pjm": "Pjm",
+    "local": "Local",
+}
 """Module of this folder -> its class."""
 
 NAMES = tuple(_SYSTEMS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from jobmon.cluster.base import LookFailed
 from jobmon.core.model import (
@@ -74,6 +74,14 @@ class Local:
         (_, out, err) = outputs[0]
         rows = _rows("tokens", r"([0-9]+)\|(.+)", out, err)
         return {token: JobID(job) for job, token in rows}
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        return []
+
+    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
+        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [[*self._call, "show", jobid]]

@@ -20,7 +20,7 @@ A bulk job or a step job is one job under the number before ``[1]`` or ``_0``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from types import MappingProxyType
 
 from jobmon.cluster.base import LookFailed
@@ -131,6 +131,16 @@ class Pjm:
         for number, token in sorted(pair for out in texts for pair in _tokens(out)):
             found[token] = JobID(str(number))
         return found
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        return []
+
+    def places(
+        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
+    ) -> Mapping[JobID, str]:
+        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [

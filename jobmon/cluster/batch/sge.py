@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from jobmon.cluster.base import LookFailed
 from jobmon.cluster.batch import answer, clip, ids, overall
@@ -97,6 +97,14 @@ class GridEngine:
             if token is not None:
                 found[token[1]] = JobID(str(jobid))
         return found
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        return []
+
+    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
+        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [["qstat", "-j", jobid], ["qacct", "-j", jobid]]

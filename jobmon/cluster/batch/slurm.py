@@ -8,7 +8,7 @@ in a word of our own, so that half a line cannot pass for a whole one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from jobmon.cluster.base import LookFailed
 from jobmon.cluster.batch import answer, clip, ids, overall
@@ -110,6 +110,14 @@ class Slurm:
         ):
             found[token] = JobID(str(jobid))
         return found
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        return []
+
+    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
+        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [

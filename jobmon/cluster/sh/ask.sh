@@ -62,6 +62,7 @@ main() {
     exec 3>&1
     # A person's own settings would narrow the listing.
     unset SQUEUE_ACCOUNT SQUEUE_FORMAT SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_QOS SQUEUE_STATES
+    unset PBS_QSTAT_EXECONLY
     [ -n "$twin" ] || return 0
     cd "$twin" 2>/dev/null || { printf '%s twin missing\n' "$token"; return 1; }
     read -r id <.jobmon/run 2>/dev/null || id=
