@@ -137,13 +137,17 @@ class Pbs:
         ]
 
     def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
-        """See ``Batch``. A job that left meanwhile is denied, and has no place any more."""
+        """See ``Batch``. A job that is denied meanwhile has no place any more. Of one that has
+        ended meanwhile the history will tell: until then nobody's place is told, since what is
+        left may look like the only one."""
         found: dict[JobID, str] = {}
         for code, out, err in outputs:
             denied = all(_DENIED.match(line) or _OVER.match(line) for line in err.splitlines())
             lost = code != 0 and not (err.strip() and denied)
             if lost or (out.strip() and not out.endswith("\n\n")):
                 raise LookFailed(f"qstat -f ended with exit code {code}: {clip(err or out[-200:])}")
+            if code != 0 and _OVER.search(err):
+                return {}
             found |= {jobid: told.script for jobid, told in shown(out).items() if told.script}
         return found
 

@@ -107,7 +107,7 @@ def reason(told: Told) -> Reason:
     comment = get("comment", "")
     number = f"torque {status}" if told.state == "C" else status
     exceeded = re.search(r"exceeded resource (\S+)", comment)
-    by = re.search(r"terminated by (\S+)|[Dd]eleted by (\S+)", comment)
+    by = re.search(r"terminated by (\S+)", comment)
     if number in _TIME or (exceeded and exceeded[1] in {"walltime", "cput"}):
         return Reason(Cause.TIME, clip(_limit(told, Cause.TIME) or "out of time"))
     if number in _MEMORY or (exceeded and exceeded[1] in {"mem", "vmem"}):
@@ -115,17 +115,16 @@ def reason(told: Told) -> Reason:
     if exceeded:
         return Reason(Cause.EXIT, clip(f"it exceeded its {exceeded[1]}, PBS says: {comment}"))
     if by:
-        return Reason(Cause.DELETED, clip(f"deleted by {by[1] or by[2]}"))
+        return Reason(Cause.DELETED, clip(f"terminated by {by[1]}"))
     if not re.fullmatch("-?[0-9]{1,9}", status):
         return _unstarted(told, comment)
     return _coded(told, int(status), comment)
 
 
 def _unstarted(told: Told, comment: str) -> Reason:
-    more = f": {comment}" if comment else ""
     if told.fields.get("stime") or told.fields.get("start_time"):
-        return Reason(Cause.EXIT, clip(f"PBS tells no exit code{more}"))
-    return Reason(Cause.DELETED, clip(f"deleted before it started{more}"))
+        return Reason(Cause.EXIT, clip(f"PBS tells no exit code: {comment}".removesuffix(": ")))
+    return Reason(Cause.NEVER_STARTED, clip(comment or "PBS does not tell why"))
 
 
 def _coded(told: Told, status: int, comment: str) -> Reason:

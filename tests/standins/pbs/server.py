@@ -96,6 +96,7 @@ class Server:
 
     def __init__(self, top: Path) -> None:
         self.top = top
+        self._phases: dict[str, str] | None = None
         (top / "jobs").mkdir(parents=True, exist_ok=True)
 
     def has(self, name: str) -> bool:
@@ -129,16 +130,23 @@ class Server:
 
     def queue(self, *words: str, folder: Path | None = None) -> str:
         """What the local queue answers."""
-        argv = [sys.executable, str(Path(os.environ["PBS_STANDIN_QUEUE"])), *words]
+        argv = [sys.executable, "-I", os.environ["PBS_STANDIN_QUEUE"], *words]
         done = subprocess.run(
             argv, cwd=folder or self.top, capture_output=True, text=True, check=False
         )
         return done.stdout + done.stderr
 
+    def phases(self) -> dict[str, str]:
+        """What the local queue says of all tasks, asked once."""
+        if self._phases is None:
+            tasks = [str(number) for job in self.jobs() for number in job["local"]]
+            shown = self.queue("show", *tasks) if tasks else ""
+            self._phases = dict(re.findall(r"^job (\d+) (\w+)", shown, re.M))
+        return self._phases
+
     def states(self, job: Job) -> list[tuple[str, int | None]]:
         """State and exit status of each task (one for a job that is no array)."""
-        shown = self.queue("show", *map(str, job["local"]))
-        phases = dict(re.findall(r"^job (\d+) (\w+)", shown, re.M))
+        phases = self.phases()
         found: list[tuple[str, int | None]] = []
         for index, local in enumerate(job["local"]):
             end = self.top / "jobs" / str(job["number"]) / f"end.{index}"
