@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -413,9 +414,13 @@ def test_torque_keeps_what_is_completed_for_a_while(status: str, reason: Reason)
 # --- whose job it is -------------------------------------------------------------------
 
 
+def _places(outputs: list[tuple[int, str, str]], *asked: str) -> Mapping[JobID, str]:
+    return pbs.places([["qstat", "-f", *asked]] * len(outputs), outputs)
+
+
 def test_places_in_recorded_answers() -> None:
     there = dict.fromkeys(JOBS, "/home/hpcuser/gold/qsub.0")
-    found = pbs.places([(0, FULL, "")])
+    found = _places([(0, FULL, "")])
     assert found == {k: v for k, v in there.items() if "--" not in JOBS[k]["Submit_arguments"]} | {
         k: f"/home/hpcuser/gold/{JOBS[k]['Submit_arguments'].split()[-1]}"
         for k in found
@@ -435,7 +440,7 @@ def test_the_folder_comes_through_the_broken_lines(name: str) -> None:
         "Submit_arguments": "-W x qsub.relax",
     }
     text = standin.full("7.vm", told)
-    assert pbs.places([(0, text, "")]) == {"7.vm": f"{folder}/qsub.relax"}
+    assert _places([(0, text, "")]) == {"7.vm": f"{folder}/qsub.relax"}
 
 
 def test_a_line_may_be_broken_within_a_letter() -> None:
@@ -444,7 +449,7 @@ def test_a_line_may_be_broken_within_a_letter() -> None:
         {"job_state": "Q", "Variable_List": {"PBS_O_WORKDIR": "/ü"}, "Submit_arguments": "q"},
     )
     raw = whole.encode().replace("ü".encode(), b"\xc3\n\t\xbc")
-    assert pbs.places([(0, raw.decode("utf-8", "surrogateescape"), "")]) == {"7.vm": "/ü/q"}
+    assert _places([(0, raw.decode("utf-8", "surrogateescape"), "")]) == {"7.vm": "/ü/q"}
 
 
 @pytest.mark.parametrize(
@@ -458,12 +463,12 @@ def test_a_line_may_be_broken_within_a_letter() -> None:
     ],
 )
 def test_a_place_that_is_not_sure_is_none(fields: dict[str, str]) -> None:
-    assert pbs.places([_in_full("7.vm", job_state="Q", **fields)]) == {}
+    assert _places([_in_full("7.vm", job_state="Q", **fields)]) == {}
 
 
 def test_torque_tells_the_folder_by_itself() -> None:
     fields = {"Variable_List": "PBS_O_WORKDIR=/a,b", "init_work_dir": "/a,b", "submit_args": "q.0"}
-    assert pbs.places([_in_full("7.vm", job_state="Q", **fields)]) == {"7.vm": "/a,b/q.0"}
+    assert _places([_in_full("7.vm", job_state="Q", **fields)]) == {"7.vm": "/a,b/q.0"}
 
 
 def test_who_is_asked_about() -> None:
@@ -480,15 +485,24 @@ def test_who_is_asked_about() -> None:
     assert [len(command) for command in asked_of] == [102, 102, 52]
 
 
-def test_one_that_left_meanwhile_has_no_place_and_any_other_error_is_a_failed_look() -> None:
+def test_each_job_that_was_asked_about_must_be_shown_or_denied() -> None:
     code, _, err = UNKNOWN
-    assert set(pbs.places([(code, FULL, err)])) == set(pbs.places([(0, FULL, "")]))
+    assert set(_places([(code, FULL, err)], *JOBS, "999999.vm")) == set(_places([(0, FULL, "")]))
+    assert _places([(0, FULL, "")], "2304", "2308[]")  # cut in the listing, asked by their numbers
     code, _, err = FINISHED
-    assert pbs.places([(0, FULL, ""), (code, FULL, err)]) == {}  # the history has it next time
+    assert _places([(0, FULL, ""), (code, FULL, err)]) == {}  # the history has it next time
     down = asked("pbs/texts.txt", "down")[0]
-    for lost in (down, (153, "", UNKNOWN[2] + down[2]), (124, FULL, ""), (0, FULL[:-1], "")):
+    half = FULL[: FULL.index("Job Id: 2311.vm")]
+    for lost in (
+        down,
+        (153, "", UNKNOWN[2] + down[2]),
+        (124, half, ""),
+        (0, half, ""),
+        (0, "", ""),
+        (0, FULL[:-1], ""),
+    ):
         with pytest.raises(LookFailed):
-            pbs.places([lost])
+            _places([lost], *JOBS)
 
 
 def test_find_needs_the_listing() -> None:

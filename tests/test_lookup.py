@@ -28,9 +28,9 @@ def test_a_job_is_known_by_either_name_of_the_twin_and_by_no_other() -> None:
 
 
 def test_only_earlier_attempts_without_a_known_id_are_asked_for() -> None:
-    assert earlier(FIRST, {}) == []
-    assert earlier(THIRD, {}) == [FIRST, SECOND]
-    assert earlier(THIRD, {FIRST: A, THIRD: C}) == [SECOND]
+    assert earlier(FIRST, set()) == []
+    assert earlier(THIRD, set()) == [FIRST, SECOND]
+    assert earlier(THIRD, {FIRST, THIRD}) == [SECOND]
 
 
 @pytest.mark.parametrize(

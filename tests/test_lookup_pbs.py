@@ -35,12 +35,12 @@ class Lab:
     twin: Path
     cluster: Cluster
 
-    def qsub(self, where: Path | None = None, pwd: str = "") -> JobID:
+    def qsub(self, where: Path | None = None, variable: str = "") -> JobID:
         folder = where or (self.twin / KEY).parent
         said = subprocess.run(
             ["qsub", "qsub.0"],
             cwd=folder,
-            env=os.environ | {"PWD": pwd or str(folder)},
+            env=os.environ | {"PWD": variable or str(folder)},
             capture_output=True,
             text=True,
             check=True,
@@ -57,7 +57,9 @@ class Lab:
         record = self.twin / ".jobmon" / "record" / ledger.record_name(attempt)
         record.write_text(f"key {attempt.key}\n" + (f"ran 0\n{said}\nend\n" if said else ""))
 
-    def recover(self, attempt: Attempt, known: Mapping[Attempt, JobID] | None = None) -> Answer:
+    def recover(
+        self, attempt: Attempt, known: Mapping[Attempt, JobID | None] | None = None
+    ) -> Answer:
         return self.cluster.recover([attempt], lambda: dict(known or {}))[attempt]
 
 
@@ -121,7 +123,8 @@ def test_while_an_earlier_attempt_is_in_doubt_the_job_may_be_its(lab: Lab) -> No
     lab.claim(SECOND)
     jobid = lab.qsub()
     assert isinstance(lab.recover(SECOND), Unclear)
-    journalled = {FIRST: jobid}
+    assert lab.recover(SECOND, {FIRST: None}) == Accepted(jobid)  # it never got there
+    journalled: dict[Attempt, JobID | None] = {FIRST: jobid}
     assert isinstance(lab.recover(SECOND, journalled), Unclear)
     mine = lab.qsub()
     assert lab.recover(SECOND, journalled) == Accepted(mine)
@@ -133,7 +136,7 @@ def test_a_twin_behind_a_link_is_known_by_either_name(lab: Lab, tmp_path: Path) 
     link.symlink_to(lab.twin)
     lab.cluster = Cluster(LocalLink(), Pbs(), Same(), str(link), RUN_ID, getpass.getuser())
     lab.claim(FIRST)
-    real = lab.qsub(pwd="/")  # where PWD is lost on the way, qsub finds its folder itself
+    real = lab.qsub(variable="/")  # where PWD is lost on the way, qsub finds its folder itself
     assert lab.recover(FIRST) == Accepted(real)
     lab.claim(SECOND)
     named = lab.qsub((link / KEY).parent)

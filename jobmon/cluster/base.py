@@ -139,8 +139,10 @@ class Batch(Protocol):
         """Of a system that has no place for a token: what to ask about the jobs that the outputs
         of ``find_commands`` show and that are not ``known``. Nothing for other systems."""
 
-    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
-        """ID -> the script's absolute path, from the outputs of ``place_commands``.
+    def places(
+        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
+    ) -> Mapping[JobID, str]:
+        """ID -> the script's absolute path, from what ``place_commands`` asked and its outputs.
 
         Raises LookFailed where one of them is not whole.
         """

@@ -110,11 +110,12 @@ class Cluster:
     def recover(
         self,
         attempts: Iterable[Attempt],
-        known: Callable[[], Mapping[Attempt, JobID]] = dict,
+        known: Callable[[], Mapping[Attempt, JobID | None]] = dict,
     ) -> dict[Attempt, Answer]:
         """What became of attempts whose answer was not heard, each claimed first.
 
-        ``known`` tells the IDs of all attempts of this run that have one, if that is needed.
+        ``known`` tells the IDs of all attempts of this run that have one, and None for those that
+        were surely not submitted, if that is needed.
         """
         by_name = {ledger.record_name(attempt): attempt for attempt in attempts}
         if not by_name:
@@ -178,7 +179,7 @@ class Cluster:
         self,
         doubtful: Sequence[Attempt],
         found: Mapping[Attempt, Answer],
-        known: Callable[[], Mapping[Attempt, JobID]],
+        known: Callable[[], Mapping[Attempt, JobID | None]],
     ) -> dict[Attempt, Answer]:
         """The doubtful attempts that the batch system shows, and why the others are unclear."""
         if not doubtful:
@@ -197,17 +198,17 @@ class Cluster:
         self,
         doubtful: Sequence[Attempt],
         outputs: Sequence[tuple[int, str, str]],
-        known: Callable[[], Mapping[Attempt, JobID]],
+        known: Callable[[], Mapping[Attempt, JobID | None]],
         heard: Set[JobID],
     ) -> dict[Attempt, JobID]:
         """Whom the folder and the script of a job tell, where there is no token: ``lookup.py``."""
         if not self._places and not self.batch.place_commands(outputs, heard):
             return {}
         ids = known()
-        taken = {*ids.values(), *heard}
+        taken = {jobid for jobid in ids.values() if jobid is not None} | heard
         if asked := self.batch.place_commands(outputs, taken | self._places.keys()):
             *said, (_, out, _) = self._ask([*asked, ["pwd", "-P"]]).outputs
-            self._places |= self.batch.places(said)
+            self._places |= self.batch.places(asked, said)
             self._real = out.rstrip("\n")
         answers: dict[Attempt, JobID] = {}
         for attempt in doubtful:

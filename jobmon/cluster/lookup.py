@@ -7,8 +7,8 @@ attempt? All have the same place. So a job is adopted for an attempt only if
 
 1. its ID is not known to be another attempt's: by the journal, by an answer that was heard just
    now, or by the remote record of an earlier attempt;
-2. of each earlier attempt it is known what became of it: one whose answer is on no record either
-   may be the job that was found;
+2. of each earlier attempt it is known what became of it (a person's word counts): one whose answer
+   is on no record either may be the job that was found;
 3. no other job is left.
 
 Anything else is left unclear, which is always safe. The twin has two names: as it was given, which
@@ -31,15 +31,15 @@ def candidates(
     return {jobid for jobid, place in places.items() if place in mine and jobid not in taken}
 
 
-def earlier(attempt: Attempt, known: Mapping[Attempt, JobID]) -> list[Attempt]:
-    """The earlier attempts of the job whose ID is not known."""
+def earlier(attempt: Attempt, known: Collection[Attempt]) -> list[Attempt]:
+    """The earlier attempts of the job of which it is not known what became of them."""
     before = (Attempt(attempt.key, n) for n in range(1, attempt.n))
     return [one for one in before if one not in known]
 
 
 def adopted(found: Collection[JobID], before: Iterable[Answer | None]) -> JobID | None:
-    """Which of the candidates is the attempt's, by what the remote record says of each attempt
-    ``before`` it whose ID is not known (None: nothing)."""
+    """Which of the candidates is the attempt's, by what the remote record says of each of the
+    ``earlier`` ones (None: nothing)."""
     others = list(before)
     if not all(isinstance(answer, Accepted | NotRun | Refused) for answer in others):
         return None

@@ -121,13 +121,14 @@ class Looker:
                 )  # fmt: skip
                 know.record([event])
 
-    def _ids(self) -> dict[Attempt, JobID]:
-        """The job ID of every attempt of this run that has one."""
+    def _ids(self) -> dict[Attempt, JobID | None]:
+        """The job ID of every attempt of this run that has one; None for one that was surely not
+        submitted."""
         return {
             Attempt(event.key, event.n): event.jobid
             for job in self._know.jobs.values()
             for event in job.history
-            if event.jobid is not None
+            if event.jobid is not None or event.kind == Kind.UNSUBMITTED
         }
 
     def _settle(self, seen: Seen) -> None:

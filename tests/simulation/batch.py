@@ -77,6 +77,7 @@ class Batch:
     accounting: bool = True
     accounting_lag: float = 0.0
     memory: float = 120.0  # seconds for which the controller remembers an ended job
+    server: str = ""  # what stands behind the number in an ID
 
     def submit(self, folder: str, script: str, token: str) -> Truth:
         """Accept a job."""
@@ -85,7 +86,8 @@ class Batch:
         n = int(found[1]) if found else 0
         self.number += 1
         fate = self.fate(key, n)
-        job = Truth(str(self.number), key, n, token, folder, script, self.world.now, fate)
+        jobid = f"{self.number}{self.server}"
+        job = Truth(jobid, key, n, token, folder, script, self.world.now, fate)
         self.jobs.append(job)
         self.accepted(job)
         if fate.end == "STUCK":
@@ -127,8 +129,11 @@ class Batch:
             self._end(job, "NODE_FAIL", 0)
 
     def restart_numbers(self) -> None:
-        """The counter of IDs starts again, at one that no living job has."""
-        self.number = 4710 if not any(job.alive for job in self.jobs) else self.number
+        """The counter of IDs starts again, at one that no living job has; PBS's jumps on."""
+        if self.server:
+            self.number = (self.number // 1000 + 1) * 1000
+        elif not any(job.alive for job in self.jobs):
+            self.number = 4710
 
     def _release(self, job: Truth) -> None:
         if job.state == "HELD":
@@ -179,7 +184,7 @@ class Batch:
         job.forgotten = max(job.unlisted, now + self.memory)
         job.accounted = now + self.accounting_lag if self.accounting else NEVER
         if end != "COMPLETED":
-            err = f"{job.folder}/{job.script}.e{job.id}"
+            err = f"{job.folder}/{job.script}.e{job.id.removesuffix(self.server)}"
             self.disk.write(err, b"no convergence\n", int(EPOCH + now))
 
 

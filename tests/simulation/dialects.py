@@ -228,6 +228,8 @@ class Commands:
         now = batch.world.now
         if words[0] == "rsync":
             return 0, b"rsync  version 3.2.7  protocol version 31\n", b""
+        if words[0] == "pwd":
+            return 0, f"{folder}\n".encode(), b""
         self._new_windows()
         submits = words[0] == dialect.submits
         self.pause = 3.0 if faults.strike("slow command") else 0.02
@@ -281,7 +283,11 @@ class Commands:
         if faults.strike("garbage"):
             return "Welcome to the cluster\n" * 3
         if faults.strike("new state"):
-            return out.replace("RUNNING", "FROBNICATED").replace("<state>r", "<state>xyz")
+            return (
+                out.replace("RUNNING", "FROBNICATED")
+                .replace("<state>r", "<state>xyz")
+                .replace(" R 00:00", " Z 00:00")
+            )
         return out
 
     @staticmethod

@@ -88,6 +88,8 @@ def plan(chance: Random, sure: Sequence[str] = ()) -> Plan:
     scheduler = chance.choice(("slurm", "sge"))
     grace, lag = chance.choice(((20.0, 0.0), (20.0, 0.0), (20.0, 15.0), (60.0, 45.0)))
     fates_seed = chance.random()
+    if fates_seed < 0.3:
+        scheduler = "pbs"
 
     def fate(key: str, n: int) -> Fate:
         return _fate(Random(f"{fates_seed} {key} {n}"))

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -27,15 +27,18 @@ from jobmon.run.owner import OwnerError
 from jobmon.run.tree import OURS
 from jobmon.run.usage import UsageError
 from simulation.batch import Batch
-from simulation.dialects import Commands, GridEngine, Slurm
+from simulation.dialects import Commands, Dialect, GridEngine, Slurm
 from simulation.disk import Disk
 from simulation.hands import Person
 from simulation.here import Crash, Endless, Here, inhabited
 from simulation.link import LoginNode, SimulatedLink, SimulatedTransfer
+from simulation.pbs import Pbs
 from simulation.plan import Plan, plan
 from simulation.variants import Variant
 from simulation.witness import Witness
 from simulation.world import Faults, World
+
+DIALECTS: Mapping[str, Callable[[], Dialect]] = {"slurm": Slurm, "sge": GridEngine, "pbs": Pbs}
 
 SAID = (UsageError, ClusterError, JournalError, BadFile, OwnerError, OSError)
 """The errors that ``jobmon`` tells a person in one line."""
@@ -70,7 +73,8 @@ def tell(seed: int, folder: Path, sure: Sequence[str] = (), broken: Variant | No
     batch = Batch(world, faults, disk, twin, made.fate, witness.accepted)
     witness.batch = batch
     _settle_in(batch, made)
-    commands = Commands(batch, Slurm() if made.scheduler == "slurm" else GridEngine())
+    commands = Commands(batch, DIALECTS[made.scheduler]())
+    batch.server = ".vm" if made.scheduler == "pbs" else ""
     disk.mkdir("/home/u")
     here = Here(world, faults)
     link = SimulatedLink(LoginNode(world, disk, commands, made.skew), faults, here)

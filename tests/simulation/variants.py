@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from jobmon.cluster import lookup
 from jobmon.cluster.base import Step
-from jobmon.cluster.batch import sge, slurm
+from jobmon.cluster.batch import pbs, sge, slurm
 from jobmon.cluster.cluster import Cluster
 from jobmon.core.model import Answer, Event, Kind, Life, Refused, Unclear, Verdict
 from jobmon.cycle.look import Looker
@@ -108,6 +109,7 @@ def an_error_is_a_refusal() -> Iterator[None]:
     with (
         _instead(slurm.Slurm, "accepted", believing(slurm.Slurm.accepted)),
         _instead(sge.GridEngine, "accepted", believing(sge.GridEngine.accepted)),
+        _instead(pbs.Pbs, "accepted", believing(pbs.Pbs.accepted)),
     ):
         yield
 
@@ -153,7 +155,22 @@ def no_answer_is_no_submission() -> contextlib.AbstractContextManager[None]:
 
 def no_token_is_looked_up() -> contextlib.AbstractContextManager[None]:
     """A submission without an answer stays unclear, though the batch system shows it."""
-    return _instead(Cluster, "_look_up", lambda self, doubtful, found: {})
+    return _instead(Cluster, "_look_up", lambda self, doubtful, found, known: {})
+
+
+@contextlib.contextmanager
+def any_job_in_its_place() -> Iterator[None]:
+    """Where there is no token, the first job in an attempt's place is taken for it."""
+
+    def found(attempt: Any, names: Iterable[str], places: Mapping[Any, str], taken: Any) -> Any:
+        return real(attempt, names, places, set())
+
+    real = lookup.candidates
+    with (
+        _instead(lookup, "candidates", found),
+        _instead(lookup, "adopted", lambda found, before: min(found)),
+    ):
+        yield
 
 
 def gone_is_finished() -> contextlib.AbstractContextManager[None]:
@@ -192,6 +209,9 @@ ALL: Mapping[str, Broken] = {
     ),
     "no answer is no submission": Broken(no_answer_is_no_submission, ("drop while submitting",)),
     "no token is looked up": Broken(no_token_is_looked_up, ("login node dies after qsub",)),
+    "any job in its place": Broken(
+        any_job_in_its_place, ("login node dies after qsub", "jobmon retry")
+    ),
     "gone is finished": Broken(gone_is_finished),
     "trust half a listing": Broken(trust_the_listing, ("half a listing",)),
 }

@@ -134,7 +134,8 @@ class Witness:
         lines = (self.disk.read(path) or b"").decode().rstrip("\n").split("\n")
         if lines[-1] != "end" or len(lines) < 3:
             return False
-        return not lines[1].startswith("ran ") or "submitted" in lines[2].lower()
+        said = "submitted" in lines[2].lower() or lines[2].endswith(".vm")
+        return not lines[1].startswith("ran ") or said
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -80,7 +80,9 @@ class Local:
     ) -> list[list[str]]:
         return []
 
-    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
+    def places(
+        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
+    ) -> Mapping[JobID, str]:
         return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:

@@ -136,20 +136,27 @@ class Pbs:
             for first in range(0, len(some), _CHUNK)
         ]
 
-    def places(self, outputs: Sequence[tuple[int, str, str]]) -> Mapping[JobID, str]:
-        """See ``Batch``. A job that is denied meanwhile has no place any more. Of one that has
-        ended meanwhile the history will tell: until then nobody's place is told, since what is
-        left may look like the only one."""
+    def places(
+        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
+    ) -> Mapping[JobID, str]:
+        """See ``Batch``. Each job that was asked about must be shown or denied.
+
+        One that is denied has no place any more. Of one that has ended meanwhile the history will
+        tell: until then nobody's place is told, since what is left may look like the only one.
+        """
         found: dict[JobID, str] = {}
-        for code, out, err in outputs:
-            denied = all(_DENIED.match(line) or _OVER.match(line) for line in err.splitlines())
-            lost = code != 0 and not (err.strip() and denied)
-            if lost or (out.strip() and not out.endswith("\n\n")):
+        over = False
+        for command, (code, out, err) in zip(asked, outputs, strict=False):
+            rows = shown(out)
+            denied = [*_DENIED.findall(err), *_OVER.findall(err)] if code != 0 else []
+            heard = [*rows, *denied]
+            if (out.strip() and not out.endswith("\n\n")) or not all(
+                any(same(one, other) for other in heard) for one in _named(command)
+            ):
                 raise LookFailed(f"qstat -f ended with exit code {code}: {clip(err or out[-200:])}")
-            if code != 0 and _OVER.search(err):
-                return {}
-            found |= {jobid: told.script for jobid, told in shown(out).items() if told.script}
-        return found
+            over = over or bool(_OVER.search(err))
+            found |= {jobid: told.script for jobid, told in rows.items() if told.script}
+        return {} if over else found
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [["qstat", "-f", jobid], ["qstat", "-x", "-f", jobid]]
@@ -183,6 +190,11 @@ class Pbs:
         if code != 0:
             raise LookFailed(f"qstat ended with exit code {code}: {clip(err)}")
         return self.parse(out)
+
+
+def _named(command: Sequence[str]) -> list[str]:
+    """The IDs among a command's words."""
+    return [word for word in command if re.match("[0-9]", word)]
 
 
 def _number(jobid: str) -> str:
