@@ -411,6 +411,36 @@ def test_torque_keeps_what_is_completed_for_a_while(status: str, reason: Reason)
     assert pbs.verdict(JobID("7.pbs.example"), [done, usage]) == Verdict(gone=True, reason=reason)
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "Exit_status",
+                "exit_status",
+                "comment",
+                "stime",
+                "Resource_List.mem",
+                "resources_used.mem",
+                "Resource_List.walltime",
+                "resources_used.walltime",
+            ]
+        ),
+        st.text(max_size=30),
+    ),
+    st.sampled_from("FCX"),
+)
+def test_any_words_about_an_end_are_an_end_with_a_reason(told: dict[str, str], state: str) -> None:
+    said = pbs.verdict(JobID("7.vm"), [UNKNOWN, _in_full("7.vm", job_state=state, **told)])
+    assert said.gone and said.reason is not None
+    assert said.reason.words.isprintable() and len(said.reason.words) <= 200
+
+
+def test_an_array_that_ended_is_one_end() -> None:
+    whole = _in_full("2308[].vm", job_state="F", Exit_status="1", array_indices_submitted="1-3")
+    said = pbs.verdict(JobID("2308[].vm"), [_over("2308[].vm"), whole])
+    assert said == Verdict(gone=True, reason=Reason(Cause.EXIT, "exit code 1"))
+
+
 # --- whose job it is -------------------------------------------------------------------
 
 

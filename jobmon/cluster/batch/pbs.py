@@ -18,10 +18,9 @@ from collections.abc import Mapping, Sequence, Set
 
 from jobmon.cluster.base import LookFailed
 from jobmon.cluster.batch import answer, clip, ids, overall
-from jobmon.cluster.batch.pbs_end import ENDED, Told, phase_of, reason, same, shown
+from jobmon.cluster.batch.pbs_end import ENDED, ID, Told, phase_of, reason, same, shown
 from jobmon.core.model import Accepted, Answer, JobID, NotRun, Phase, Verdict
 
-_ID = r"[0-9]{1,18}(?:\[\])?(?:\.[A-Za-z0-9][A-Za-z0-9._-]*)?"
 # A bare number may be anything that a login shell prints.
 _TAKEN = re.compile(r"^([0-9]{1,18}(?:\[\])?\.[A-Za-z0-9][A-Za-z0-9._-]*)[ \t\r]*$", re.M)
 _SAID = re.compile(r"^qsub: *(?:submit error \()?(.+)", re.M)
@@ -47,9 +46,9 @@ _UNSENT = re.compile(
     r"qsub: cannot connect to server|Server shutting down"
     r"|Maximum number of jobs\b.* already in|would exceed .*\blimit\b"
 )
-_DENIED = re.compile(rf"^qstat: Unknown Job Id(?: Error)? +({_ID})[ \t]*$", re.M)
-_OVER = re.compile(rf"^qstat: ({_ID}) Job has finished\b", re.M)
-_ROW = re.compile(rf"({_ID}|[0-9]\S*\*) +\S.* (\S) +[0-9:-]+ *")
+_DENIED = re.compile(rf"^qstat: Unknown Job Id(?: Error)? +({ID})[ \t]*$", re.M)
+_OVER = re.compile(rf"^qstat: ({ID}) Job has finished\b", re.M)
+_ROW = re.compile(rf"({ID}|[0-9][][A-Za-z0-9._-]*\*) +\S.* (\S) +[0-9:-]+ *")
 _LINE = re.compile(r"-+(?: +-+){5,} *")
 _CHUNK = 100  # IDs of one command
 
@@ -128,7 +127,7 @@ class Pbs:
         past = [
             line
             for line in lines
-            if re.fullmatch(_ID, line) and line not in known and _number(line) not in listed
+            if re.fullmatch(ID, line) and line not in known and _number(line) not in listed
         ]
         return [
             [*command, *some[first : first + _CHUNK]]

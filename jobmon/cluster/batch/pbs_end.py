@@ -31,7 +31,10 @@ _PHASES = {
 }
 ENDED = frozenset("FXC")
 
-_BLOCK = re.compile(r"^Job Id: *([0-9]\S*)[ \t]*$", re.M)
+ID = r"[0-9]{1,18}(?:\[\])?(?:\.[A-Za-z0-9][A-Za-z0-9._-]*)?"
+"""An ID: its number, brackets for an array, its server."""
+
+_BLOCK = re.compile(rf"^Job Id: *({ID})[ \t]*$", re.M)
 _FIELD = re.compile(r"^ {4}([A-Za-z_]\w*(?:\.\w+)?) = (.*)$", re.M)
 _WORKDIR = re.compile(r"(?:^|(?<=[^\\]),)PBS_O_WORKDIR=((?:\\.|[^,\\])*)")
 
