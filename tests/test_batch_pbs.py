@@ -173,6 +173,9 @@ def test_other_formats_are_no_listing(case: str) -> None:
     ((_, text, _),) = asked("pbs/listing.txt", case)
     with pytest.raises(LookFailed):
         pbs.parse(text)
+    for name in ("lab.qstat-dsv.txt", "lab.qstat-f.json"):
+        with pytest.raises(LookFailed):
+            pbs.parse((GOLDENS / "pbs" / name).read_text())
 
 
 def test_a_line_that_is_no_row_is_a_failed_look() -> None:
@@ -546,13 +549,16 @@ def test_two_spellings_of_an_id() -> None:
     assert not same("7.vm", "7.vm2") and not same("7.vm", "7[].vm") and not same("7.a", "8.a")
 
 
-def test_slurms_wrappers_are_another_dialect_and_are_not_read() -> None:
+def test_slurms_wrappers_are_another_dialect() -> None:
     text = (GOLDENS / "pbs" / "wrapper.qstat-f.txt").read_text()
     assert shown(text) == {}
     plain = (GOLDENS / "pbs" / "wrapper.qstat-plain.txt").read_text()
     with pytest.raises(LookFailed):
         pbs.parse(plain)
-    assert isinstance(pbs.accepted(0, "18"), Unclear)
+    listing = (GOLDENS / "pbs" / "wrapper.qstat.txt").read_text()
+    assert set(pbs.parse(listing)) == {str(n) for n in range(11, 18)}  # a name may hold spaces
+    taken = (GOLDENS / "pbs" / "wrapper.qsub.txt").read_text().splitlines()[-1]
+    assert isinstance(pbs.accepted(0, taken), Unclear)
 
 
 def test_nothing_but_the_script_goes_to_qsub() -> None:
