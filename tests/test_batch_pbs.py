@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -17,14 +16,11 @@ from jobmon.cluster.batch.pbs_end import same, shown
 from jobmon.core.model import (
     Accepted,
     Answer,
-    Cause,
     JobID,
     NotRun,
     Phase,
-    Reason,
     Refused,
     Unclear,
-    Verdict,
 )
 
 STANDIN = Path(__file__).parent / "standins" / "pbs" / "server.py"
@@ -43,9 +39,8 @@ pbs = Pbs()
 standin = _standin()
 LISTING = asked("pbs/listing.txt", "some")[0][1]
 FULL = asked("pbs/full.txt", "some")[0][1]
-HISTORY = json.loads((GOLDENS / "pbs" / "lab.qstat-xf-history.json").read_text())["Jobs"]
 JOBS = json.loads((GOLDENS / "pbs" / "lab.qstat-f.json").read_text())["Jobs"]
-UNKNOWN, UNKNOWN_TOO = asked("pbs/texts.txt", "unknown")
+UNKNOWN = asked("pbs/texts.txt", "unknown")[0]
 FINISHED = asked("pbs/texts.txt", "finished")[0]
 HEAD = LISTING[: LISTING.index("2304.vm")]
 TORQUE_HEAD = (
@@ -58,11 +53,11 @@ TORQUE_HEAD = (
 """As Torque 6 has it in its ``qstat.c``."""
 
 
-def _row(jobid: str, state: str) -> str:
+def row(jobid: str, state: str) -> str:
     return str(standin.row(jobid, "hpcuser", "a-name", state))
 
 
-def _in_full(jobid: str, **fields: str) -> tuple[int, str, str]:
+def in_full(jobid: str, **fields: str) -> tuple[int, str, str]:
     return 0, str(standin.full(jobid, fields)), ""
 
 
@@ -115,13 +110,13 @@ def test_recorded_listings() -> None:
     ],
 )
 def test_phases(state: str, phase: Phase) -> None:
-    assert pbs.parse(HEAD + _row("7.vm", state)) == {"7.vm": phase}
+    assert pbs.parse(HEAD + row("7.vm", state)) == {"7.vm": phase}
 
 
 @pytest.mark.fault("Batch systems: a new state")
 @given(st.from_regex(r"[!-~]", fullmatch=True))
 def test_an_unknown_state_keeps_its_row_and_the_rest(state: str) -> None:
-    listing = pbs.parse(HEAD + _row("7.vm", state) + _row("8.vm", "R"))
+    listing = pbs.parse(HEAD + row("7.vm", state) + row("8.vm", "R"))
     assert listing.keys() == {"7.vm", "8.vm"}
     assert listing[JobID("8.vm")] is Phase.RUNNING
     assert state in "QWTMRBHSUEFXC" or listing[JobID("7.vm")] is Phase.UNKNOWN
@@ -129,12 +124,12 @@ def test_an_unknown_state_keeps_its_row_and_the_rest(state: str) -> None:
 
 def test_what_a_narrow_column_cuts_is_marked() -> None:
     """OpenPBS puts a star at the end of what it cuts; old Torques cut and say nothing."""
-    rows = _row("12345678.gadi-pbs", "R") + _row("1234567[].example", "Q")
+    rows = row("12345678.gadi-pbs", "R") + row("1234567[].example", "Q")
     assert pbs.parse(HEAD + rows) == {
         "12345678.gadi-*": Phase.RUNNING,
         "1234567[].exam*": Phase.PENDING,
     }
-    fills = "123456.pbs-main".ljust(15) + _row("7.vm", "R")[15:]
+    fills = "123456.pbs-main".ljust(15) + row("7.vm", "R")[15:]
     assert pbs.parse(HEAD + fills) == {"123456.pbs-main*": Phase.RUNNING}
 
 
@@ -179,7 +174,7 @@ def test_other_formats_are_no_listing(case: str) -> None:
 
 
 def test_a_line_that_is_no_row_is_a_failed_look() -> None:
-    for odd in ("Connection reset\n", "2304.vm hpcuser\n", "x" + _row("7.vm", "R")):
+    for odd in ("Connection reset\n", "2304.vm hpcuser\n", "x" + row("7.vm", "R")):
         with pytest.raises(LookFailed, match="no row"):
             pbs.parse(LISTING + odd)
 
@@ -271,271 +266,6 @@ def test_what_surely_was_not_submitted(code: int, text: str) -> None:
 )
 def test_what_is_unclear(code: int, text: str) -> None:
     assert isinstance(pbs.accepted(code, text), Unclear)
-
-
-# --- what became of a job --------------------------------------------------------------
-
-
-def _told(jobid: str) -> tuple[int, str, str]:
-    return 0, str(standin.full(jobid, HISTORY[jobid])), ""
-
-
-def _over(jobid: str) -> tuple[int, str, str]:
-    code, out, err = FINISHED
-    return code, out, err.replace("13.vm", jobid)
-
-
-@pytest.mark.parametrize(
-    ("jobid", "reason"),
-    [
-        ("2312.vm", Reason(Cause.EXIT, "ended with exit code 0 but wrote no marker")),
-        ("2313.vm", Reason(Cause.EXIT, "exit code 3")),
-        ("2314.vm", Reason(Cause.TIME, "out of time (limit walltime=00:00:05, used 00:00:12)")),
-        ("2315.vm", Reason(Cause.DELETED, "terminated by hpcuser@localhost")),
-    ],
-)
-def test_recorded_ends(jobid: str, reason: Reason) -> None:
-    said = [_over(jobid), _told(jobid)]
-    assert pbs.verdict(JobID(jobid), said) == Verdict(gone=True, reason=reason)
-
-
-def test_the_unknown_id_is_a_denial_without_a_history() -> None:
-    jobid = JobID("999999.vm")
-    no_history = (0, "", "qstat: PBS is not configured to maintain job history 999999.vm\n")
-    for second in (UNKNOWN_TOO, no_history, (124, "", "")):
-        assert pbs.verdict(jobid, [UNKNOWN, second]) == Verdict(gone=True)
-    torque = (153, "", "qstat: Unknown Job Id Error 999999.vm\n")
-    assert pbs.verdict(jobid, [torque, (2, "", "usage")]) == Verdict(gone=True)
-    assert pbs.verdict(JobID("13.vm"), [FINISHED, (124, "", "")]) == Verdict(gone=True)
-
-
-@pytest.mark.fault("Batch systems: down")
-def test_an_error_is_no_denial() -> None:
-    for case in ("down", "malformed"):
-        assert not pbs.verdict(JobID("13.vm"), asked("pbs/texts.txt", case)).gone
-    for no in ((0, "", ""), (124, "", ""), (137, "", ""), (153, "", "")):
-        assert not pbs.verdict(JobID("13.vm"), [no, no]).gone
-    assert not pbs.verdict(JobID("13.vm"), [UNKNOWN]).gone
-
-
-@pytest.mark.fault("Batch systems: an id counter that starts again (an old record)")
-def test_only_the_denial_of_this_very_id_counts() -> None:
-    for other in ("99999.vm", "999999[].vm", "9999990.vm", "999999.other"):
-        assert not pbs.verdict(JobID(other), [UNKNOWN, UNKNOWN_TOO]).gone
-    assert not pbs.verdict(JobID("7.vm"), [_over("8.vm"), (124, "", "")]).gone
-    assert pbs.verdict(JobID("999999.vm.example.org"), [UNKNOWN, UNKNOWN_TOO]).gone
-
-
-@pytest.mark.parametrize("state", "QRHEBWTSUM?")
-def test_a_job_in_any_other_state_is_not_gone(state: str) -> None:
-    alive = _in_full("999999.vm", job_state=state, Exit_status="1")
-    assert pbs.verdict(JobID("999999.vm"), [alive, UNKNOWN_TOO]) == Verdict(gone=False)
-    # One that moved to a server which does not answer is denied here.
-    assert pbs.verdict(JobID("999999.vm"), [UNKNOWN, alive]) == Verdict(gone=False)
-
-
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"Exit_status": "265"}, Reason(Cause.EXIT, "deleted by hand (qdel), or else killed by signal 9")),
-        ({"Exit_status": "267"}, Reason(Cause.EXIT, "killed by signal 11")),
-        ({"Exit_status": "139"}, Reason(Cause.EXIT, "exit code 139 (128 + signal 11)")),
-        ({"Exit_status": "-28"}, Reason(Cause.TIME, "out of time")),
-        (
-            {
-                "Exit_status": "271",
-                "Resource_List.walltime": "01:00:00",
-                "resources_used.walltime": "01:00:11",
-            },
-            Reason(
-                Cause.TIME,
-                "out of time (limit walltime=01:00:00, used 01:00:11), killed by signal 15",
-            ),
-        ),
-        (
-            {
-                "Exit_status": "-27",
-                "Resource_List.mem": "1gb",
-                "resources_used.mem": "1048600kb",
-                "comment": "Job run and exceeded resource mem",
-            },
-            Reason(Cause.MEMORY, "out of memory (limit mem=1gb, used 1048600kb)"),
-        ),
-        (
-            {
-                "Exit_status": "137",
-                "Resource_List.mem": "1gb",
-                "resources_used.mem": "1048576kb",
-            },
-            Reason(
-                Cause.MEMORY,
-                "out of memory (limit mem=1gb, used 1048576kb), killed by signal 9",
-            ),
-        ),
-        (
-            {"Exit_status": "-25", "comment": "Job run and exceeded resource ncpus (sum)"},
-            Reason(
-                Cause.EXIT,
-                "it exceeded its ncpus, PBS says: Job run and exceeded resource ncpus (sum)",
-            ),
-        ),
-        ({"Exit_status": "-2"}, Reason(Cause.NEVER_STARTED, "PBS could not run it (Exit_status -2)")),
-        (
-            {"Exit_status": "-4"},
-            Reason(Cause.NODE, "PBS could not run it to its end (Exit_status -4)"),
-        ),
-        (
-            {"comment": "Job deleted as result of dependency on job 6.vm"},
-            Reason(
-                Cause.NEVER_STARTED,
-                "Job deleted as result of dependency on job 6.vm",
-            ),
-        ),
-        ({"stime": "Fri Nov 20 18:59:33 2026"}, Reason(Cause.EXIT, "PBS tells no exit code")),
-    ],
-)  # fmt: skip
-def test_reasons(fields: dict[str, str], reason: Reason) -> None:
-    said = [_over("7.vm"), _in_full("7.vm", job_state="F", **fields)]
-    assert pbs.verdict(JobID("7.vm"), said) == Verdict(gone=True, reason=reason)
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        ("3", Reason(Cause.EXIT, "exit code 3")),
-        ("-11", Reason(Cause.TIME, "out of time")),
-        ("-10", Reason(Cause.MEMORY, "out of memory")),
-        ("271", Reason(Cause.EXIT, "deleted by hand (qdel), or else killed by signal 15")),
-    ],
-)
-def test_torque_keeps_what_is_completed_for_a_while(status: str, reason: Reason) -> None:
-    done = _in_full("7.pbs.example", job_state="C", exit_status=status)
-    usage = (2, "", "usage: qstat")
-    assert pbs.verdict(JobID("7.pbs.example"), [done, usage]) == Verdict(gone=True, reason=reason)
-
-
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "Exit_status",
-                "exit_status",
-                "comment",
-                "stime",
-                "Resource_List.mem",
-                "resources_used.mem",
-                "Resource_List.walltime",
-                "resources_used.walltime",
-            ]
-        ),
-        st.text(max_size=30),
-    ),
-    st.sampled_from("FCX"),
-)
-def test_any_words_about_an_end_are_an_end_with_a_reason(told: dict[str, str], state: str) -> None:
-    said = pbs.verdict(JobID("7.vm"), [UNKNOWN, _in_full("7.vm", job_state=state, **told)])
-    assert said.gone and said.reason is not None
-    assert said.reason.words.isprintable() and len(said.reason.words) <= 200
-
-
-def test_an_array_that_ended_is_one_end() -> None:
-    whole = _in_full("2308[].vm", job_state="F", Exit_status="1", array_indices_submitted="1-3")
-    said = pbs.verdict(JobID("2308[].vm"), [_over("2308[].vm"), whole])
-    assert said == Verdict(gone=True, reason=Reason(Cause.EXIT, "exit code 1"))
-
-
-# --- whose job it is -------------------------------------------------------------------
-
-
-def _places(outputs: list[tuple[int, str, str]], *asked: str) -> Mapping[JobID, str]:
-    return pbs.places([["qstat", "-f", *asked]] * len(outputs), outputs)
-
-
-def test_places_in_recorded_answers() -> None:
-    there = dict.fromkeys(JOBS, "/home/hpcuser/gold/qsub.0")
-    found = _places([(0, FULL, "")])
-    assert found == {k: v for k, v in there.items() if "--" not in JOBS[k]["Submit_arguments"]} | {
-        k: f"/home/hpcuser/gold/{JOBS[k]['Submit_arguments'].split()[-1]}"
-        for k in found
-        if JOBS[k]["Submit_arguments"].split()[-1] != "qsub.0"
-    }
-    assert found[JobID("2308[].vm")] == "/home/hpcuser/gold/qsub.0"
-
-
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=90))
-def test_the_folder_comes_through_the_broken_lines(name: str) -> None:
-    if ",," in name or name.endswith((",", "/")) or name.startswith(","):
-        return  # OpenPBS itself prints one comma of several
-    folder = f"/home/a/{name}"
-    told = {
-        "job_state": "Q",
-        "Variable_List": {"PBS_O_HOME": "/home/a", "PBS_O_WORKDIR": folder, "PBS_O_HOST": "h"},
-        "Submit_arguments": "-W x qsub.relax",
-    }
-    text = standin.full("7.vm", told)
-    assert _places([(0, text, "")]) == {"7.vm": f"{folder}/qsub.relax"}
-
-
-def test_a_line_may_be_broken_within_a_letter() -> None:
-    whole = standin.full(
-        "7.vm",
-        {"job_state": "Q", "Variable_List": {"PBS_O_WORKDIR": "/ü"}, "Submit_arguments": "q"},
-    )
-    raw = whole.encode().replace("ü".encode(), b"\xc3\n\t\xbc")
-    assert _places([(0, raw.decode("utf-8", "surrogateescape"), "")]) == {"7.vm": "/ü/q"}
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"Submit_arguments": "qsub.0"},
-        {"Variable_List": "PBS_O_WORKDIR=/a"},
-        {"Variable_List": "PBS_O_WORKDIR=/a", "Submit_arguments": "-- /bin/true"},
-        {"Variable_List": "PBS_O_WORKDIR=relative", "Submit_arguments": "qsub.0"},
-        {"Variable_List": "X=1,PBS_O_WORKDIR=/a,PBS_O_WORKDIR=/b", "Submit_arguments": "qsub.0"},
-    ],
-)
-def test_a_place_that_is_not_sure_is_none(fields: dict[str, str]) -> None:
-    assert _places([_in_full("7.vm", job_state="Q", **fields)]) == {}
-
-
-def test_torque_tells_the_folder_by_itself() -> None:
-    fields = {"Variable_List": "PBS_O_WORKDIR=/a,b", "init_work_dir": "/a,b", "submit_args": "q.0"}
-    assert _places([_in_full("7.vm", job_state="Q", **fields)]) == {"7.vm": "/a,b/q.0"}
-
-
-def test_who_is_asked_about() -> None:
-    past = (0, "1.vm\n2304.vm\n99.vm\nnoise 7\n12345678.gadi-pbs\n", "")
-    known = {JobID("2305.vm"), JobID("1.vm"), JobID("12345679.gadi-pbs")}
-    cut = _row("12345678.gadi-pbs", "R") + _row("12345679.gadi-pbs", "R")
-    assert pbs.place_commands([(0, LISTING + cut, ""), past], known) == [
-        ["qstat", "-f", "2304.vm", "2306.vm", "2307.vm", "2308[].vm", "2310.vm", "2311.vm", "12345678"],
-        ["qstat", "-x", "-f", "99.vm"],
-    ]  # fmt: skip
-    assert pbs.place_commands([(0, "", ""), (2, "1.vm\n", "usage")], set()) == []
-    many = "".join(_row(f"{n}.vm", "Q") for n in range(250))
-    asked_of = pbs.place_commands([(0, HEAD + many, ""), (1, "", "")], set())
-    assert [len(command) for command in asked_of] == [102, 102, 52]
-
-
-def test_each_job_that_was_asked_about_must_be_shown_or_denied() -> None:
-    code, _, err = UNKNOWN
-    assert set(_places([(code, FULL, err)], *JOBS, "999999.vm")) == set(_places([(0, FULL, "")]))
-    assert _places([(0, FULL, "")], "2304", "2308[]")  # cut in the listing, asked by their numbers
-    code, _, err = FINISHED
-    assert _places([(0, FULL, ""), (code, FULL, err)]) == {}  # the history has it next time
-    down = asked("pbs/texts.txt", "down")[0]
-    half = FULL[: FULL.index("Job Id: 2311.vm")]
-    for lost in (
-        down,
-        (153, "", UNKNOWN[2] + down[2]),
-        (124, half, ""),
-        (0, half, ""),
-        (0, "", ""),
-        (0, FULL[:-1], ""),
-    ):
-        with pytest.raises(LookFailed):
-            _places([lost], *JOBS)
 
 
 def test_find_needs_the_listing() -> None:

@@ -1,7 +1,7 @@
 """A stand-in for OpenPBS 23.06: its formats, texts and exit codes, over jobmon's local queue.
 
 It is no PBS. What runs a script is the local queue; what is printed is held against what a real
-server printed (``tests/goldens/pbs``) by ``test_batch_pbs.py`` and ``test_pbs_run.py``. As there, a
+server printed (``tests/goldens/pbs``) by ``test_batch_pbs.py``. As there, a
 job starts in the home folder, with ``PBS_O_WORKDIR`` for the folder of qsub.
 
 Its state is ``$PBS_STANDIN``: a file ``history``, ``down``, ``hung`` or ``jump`` there means what its
@@ -124,16 +124,14 @@ class Server:
 
     def named(self, jobid: str) -> Job | None:
         """The job of this ID, the server's name left out or not."""
-        bare, _, server = jobid.partition(".")
-        ids = {bare + f".{server or SERVER}"}
-        return next((job for job in self.jobs() if job["id"] in ids), None)
+        whole = jobid if "." in jobid else f"{jobid}.{SERVER}"
+        return next((job for job in self.jobs() if job["id"] == whole), None)
 
     def queue(self, *words: str, folder: Path | None = None) -> str:
         """What the local queue answers."""
         argv = [sys.executable, "-I", os.environ["PBS_STANDIN_QUEUE"], *words]
-        done = subprocess.run(
-            argv, cwd=folder or self.top, capture_output=True, text=True, check=False
-        )
+        here = folder or self.top
+        done = subprocess.run(argv, cwd=here, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
     def phases(self) -> dict[str, str]:
