@@ -192,8 +192,9 @@ class Pbs:
 
 
 def _named(command: Sequence[str]) -> list[str]:
-    """The IDs among a command's words."""
-    return [word for word in command if re.match("[0-9]", word)]
+    """The IDs that a command asks about: what stands behind its last option."""
+    last = max((i for i, word in enumerate(command) if word == "-f"), default=-1)
+    return list(command[last + 1 :])
 
 
 def _number(jobid: str) -> str:
