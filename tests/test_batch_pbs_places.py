@@ -9,7 +9,9 @@ from test_batch_contract import asked
 from test_batch_pbs import FINISHED, FULL, HEAD, JOBS, LISTING, UNKNOWN, in_full, pbs, row, standin
 
 from jobmon.cluster.base import LookFailed
+from jobmon.cluster.wrapped import SiteBatch
 from jobmon.core.model import JobID
+from jobmon.core.site import Site
 
 
 def _places(outputs: list[tuple[int, str, str]], *asked: str) -> Mapping[JobID, str]:
@@ -101,3 +103,17 @@ def test_each_job_that_was_asked_about_must_be_shown_or_denied() -> None:
     ):
         with pytest.raises(LookFailed):
             _places([lost], *JOBS)
+
+
+def test_a_site_with_other_names_is_asked_and_heard_alike() -> None:
+    ways = Site(commands={"qstat": ("sudo", "-u", "7up", "myqstat"), "qselect": ("mysel",)})
+    site = SiteBatch(pbs, ways)
+    assert site.find_commands("u") == [
+        ["sudo", "-u", "7up", "myqstat", "-u", "u"],
+        ["mysel", "-x", "-u", "u"],
+    ]
+    more = site.place_commands([(0, LISTING, ""), (0, "99.vm\n", "")], set(map(JobID, JOBS)))
+    assert more == [["sudo", "-u", "7up", "myqstat", "-x", "-f", "99.vm"]]
+    code, _, err = UNKNOWN
+    denied = (code, "", err.replace("qstat", "myqstat").replace("999999", "99"))
+    assert site.places(more, [denied]) == {}

@@ -37,7 +37,7 @@ def test_another_qstat_is_not_taken_for_pbs(code: int, text: str) -> None:
     tried = Tried(code, "/usr/bin/qstat", text)
     found = _found(pbs=tried, pbs_server=Tried(0, "/usr/bin/qstat", text))
     assert answering(found) == []
-    assert "PBS's" not in silence(found)
+    assert "PBS's qstat says" not in silence(found)
 
 
 def test_the_one_whose_commands_come_first_in_the_path_is_meant() -> None:

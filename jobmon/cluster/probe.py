@@ -126,6 +126,6 @@ def silence(found: Probe) -> str:
     ]
     return (
         "; ".join(said)
-        or "squeue, qconf, pjstat and PBS's qstat are not in the path there; site: of jobmon.yaml can "
-        "name them"
+        or "squeue, qconf, pjstat and PBS's qstat are not in the path there; "
+        "site: of jobmon.yaml can name them"
     )
