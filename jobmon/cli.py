@@ -9,12 +9,26 @@ from __future__ import annotations
 import io
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from jobmon import __version__, notices
+from jobmon.core.rows import STATES
+
+
+def _complete_keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.run.usage import UsageError  # noqa: PLC0415
+    from jobmon.show.complete import keys  # noqa: PLC0415
+
+    try:
+        return keys(run_meant(ctx.params.get("run") or Path()), incomplete)
+    except (UsageError, OSError):
+        return []
+
 
 _RUN_OPTION = click.option(
     "--run",
@@ -22,6 +36,17 @@ _RUN_OPTION = click.option(
     default=Path(),
     help="A run folder, or a project folder, whose latest run is meant.",
 )
+_KEYS = click.argument("keys", nargs=-1, shell_complete=_complete_keys)
+_KEY = click.argument("key", shell_complete=_complete_keys)
+_STATES = click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(STATES),
+    help="Only jobs in this state; repeatable.",
+)
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
 
 
 class Verbs(click.Group):
@@ -144,18 +169,60 @@ def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) 
 
 @cli.command()
 @_RUN_OPTION
-@click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
-def status(run: Path, as_json: bool) -> None:
-    """Count the jobs by state and name those that need a person."""
+@_JSON
+@_STATES
+@_KEYS
+def status(run: Path, as_json: bool, states: tuple[str, ...], keys: tuple[str, ...]) -> None:
+    """Count the jobs by state and name those that need a person; or list the jobs KEYS.
+
+    \b
+    Examples:
+      jobmon status
+      jobmon status mp-149
+      jobmon status --state failed --state killed
+    """
     from jobmon.act.place import run_meant  # noqa: PLC0415
     from jobmon.show import status as shown  # noqa: PLC0415
     from jobmon.show.read import view  # noqa: PLC0415
+    from jobmon.show.select import meant  # noqa: PLC0415
 
-    meant = run_meant(run)
+    folder, now = run_meant(run), datetime.now().astimezone()
+    if not (as_json or states or keys):
+        shown.as_table(folder, now, notices.answer)
+        return
+    seen = view(folder)
+    wanted = meant(seen, keys or ["."], states)
     if as_json:
-        click.echo(shown.as_json(view(meant)))
-    else:
-        shown.as_table(meant, notices.answer)
+        click.echo(shown.as_json(seen, wanted, now))
+        return
+    for line in shown.as_list([seen.by_key[key] for key in wanted], now):
+        notices.answer(line)
+
+
+@cli.command()
+@_RUN_OPTION
+@_JSON
+@_KEY
+def explain(run: Path, as_json: bool, key: str) -> None:
+    """Tell everything about one job: its life, what it waits for and why, and what can be done.
+
+    \b
+    Example:
+      jobmon explain mp-149/qsub.2
+    """
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.show import explain_text  # noqa: PLC0415
+    from jobmon.show.explain import explain as found  # noqa: PLC0415
+    from jobmon.show.read import view  # noqa: PLC0415
+    from jobmon.show.select import one  # noqa: PLC0415
+
+    seen = view(run_meant(run))
+    it = found(seen, one(seen, key, "explain"), datetime.now().astimezone())
+    if as_json:
+        click.echo(explain_text.as_json(it))
+        return
+    for line in explain_text.lines(it, seen.run if run != Path() else None):
+        notices.answer(line)
 
 
 @cli.command()

@@ -7,35 +7,24 @@ first. A request to a daemon is done once its file is gone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from jobmon.act.opened import Opened, link_to, opened, settings_of
 from jobmon.cluster.links.login import Ask
-from jobmon.core.model import Key
 from jobmon.cycle import hands, memory
 from jobmon.cycle.record import Recorder
 from jobmon.cycle.survey import survey
 from jobmon.run import owner
 from jobmon.run.owner import Holder
-from jobmon.run.usage import UsageError
-from jobmon.show.read import chosen, view
 
 LIMIT = 180.0
 """Seconds to wait for a daemon, for the lock, or until killed jobs are gone."""
 
 Say = Callable[[str], None]
 Result = TypeVar("Result")
-
-
-def meant(run: Path, words: Sequence[str]) -> list[Key]:
-    """The jobs that job keys, folders or patterns mean. Raises UsageError for a word of none."""
-    found, unknown = chosen(list(view(run).jobs), words)
-    if unknown:
-        raise UsageError(f"{', '.join(unknown)}: no job, folder or pattern of {run} is called so")
-    return found
 
 
 def daemon_of(run: Path) -> Holder | None:

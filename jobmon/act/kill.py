@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from jobmon.act.asked import LIMIT, Say, alone, daemon_of, given_up, meant, taken
+from jobmon.act.asked import LIMIT, Say, alone, daemon_of, given_up, taken
 from jobmon.act.opened import Opened
 from jobmon.act.stop import stop
 from jobmon.cluster.base import TwinLost
@@ -22,6 +22,7 @@ from jobmon.cycle.record import Recorder
 from jobmon.run import owner, views
 from jobmon.run.paths import Paths
 from jobmon.show.read import view
+from jobmon.show.select import meant
 
 
 def kill(run: Path, words: Sequence[str], *, hold: bool, ask: Ask, say: Say) -> int:
@@ -29,7 +30,7 @@ def kill(run: Path, words: Sequence[str], *, hold: bool, ask: Ask, say: Say) -> 
 
     Without ``words`` all of them, after the daemon was stopped.
     """
-    keys = meant(run, words) if words else None
+    keys = meant(view(run), words) if words else None
     if keys is None and not stop(run, say):
         return 1
     there = daemon_of(run)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobmon.act.asked import Say, daemon_of, have_done, meant
+from jobmon.act.asked import Say, daemon_of, have_done
 from jobmon.cluster.links.login import Ask
 from jobmon.core.life import OPEN
 from jobmon.core.model import JobID, Kind, Life
@@ -14,6 +14,7 @@ from jobmon.core.text import printable
 from jobmon.cycle.hands import ENDED, untenable
 from jobmon.run.usage import UsageError
 from jobmon.show.read import view
+from jobmon.show.select import meant, one
 
 NAMED = 10
 """How many jobs of one state are named; the rest is counted."""
@@ -33,8 +34,8 @@ _INSTEAD = {
 
 def release(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
     """Let held and killed jobs go again."""
-    jobs = view(run).jobs
-    keys = [key for key in meant(run, words) if jobs[key].life in OPEN | {Life.KILLED}]
+    seen = view(run)
+    keys = [key for key in meant(seen, words) if seen.jobs[key].life in OPEN | {Life.KILLED}]
     if not have_done(run, "release", {"keys": keys}, ask, say):
         return 1
     say(f"released {len(keys)} job(s){_then(run)}")
@@ -43,9 +44,9 @@ def release(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
 
 def retry(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
     """Begin a new attempt of failed and killed jobs; 1 if any of those named was not retried."""
-    keys = meant(run, words)
-    jobs = view(run).jobs
-    able = [key for key in keys if jobs[key].life in ENDED]
+    seen = view(run)
+    keys = meant(seen, words)
+    able = [key for key in keys if seen.jobs[key].life in ENDED]
     if able and not have_done(run, "retry", {"keys": able}, ask, say):
         return 1
     states = {row.job.key: row.state for row in view(run).rows()}
@@ -65,13 +66,10 @@ def resolve(run: Path, word: str, jobid: str | None, *, ask: Ask, say: Say) -> i
 
     Raises UsageError, with nothing changed, where that cannot be.
     """
-    keys = meant(run, [word])
-    if len(keys) != 1:
-        raise UsageError(f"{word} means {len(keys)} jobs; 'jobmon resolve' wants one")
-    (key,) = keys
-    named = JobID(jobid) if jobid is not None else None
     seen = view(run)
-    row = next(row for row in seen.rows() if row.job.key == key)
+    key = one(seen, word, "resolve")
+    named = JobID(jobid) if jobid is not None else None
+    row = seen.by_key[key]
     if row.state != "unclear":
         raise UsageError(f"{key} is {row.state}, not unclear; nothing was changed")
     if trouble := untenable(seen.jobs, key, named):

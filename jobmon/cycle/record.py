@@ -61,8 +61,11 @@ class Recorder:
 
     def _show(self) -> None:
         know = self.know
-        seen = shown.Shown(names.stamp(know.clock.wall()))
-        for row in shown.table(know.jobs, know.index, know.present, know.stuck):
+        at = know.clock.wall()
+        table = shown.table(know.jobs, know.index, know.present, know.stuck)
+        pace = shown.pace_of(table, know.index, know.settings.maxqsub, at)
+        seen = shown.Shown(names.stamp(at), pace=pace)
+        for row in table:
             seen.states[row.job.key] = row.state
             seen.why[row.job.key] = row.reason
             seen.submissions += sum(e.kind == Kind.SUBMITTING for e in row.job.history)

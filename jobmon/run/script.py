@@ -34,7 +34,7 @@ _WORD = re.compile(
 )
 _HEREDOC = re.compile(rb"<<-?[ \t]*[\"'\\]?__([A-Za-z0-9_]+)__")
 _DIRECTIVE = re.compile(r"#(PBS|\$|SBATCH|PJM)(?=\s|-)[ \t]*(.*)")
-_OUTPUTS = ("slurm-*.out", "*.[oe][0-9]*", "*.p[oe][0-9]*")
+OUTPUTS = ("slurm-*.out", "*.[oe][0-9]*", "*.p[oe][0-9]*")
 _PERCENT = frozenset({"SBATCH", "PJM"})  # whose names of outputs have %j; a folder's never
 _PJM_OUTPUTS = ("*.[0-9]*.out", "*.[0-9]*.err", "*.[0-9]*.stats", "*.[0-9]*.out.[0-9]*")
 _GUARDS = re.compile(
@@ -117,7 +117,7 @@ def output_patterns(script: str, cwd: str = "") -> list[str]:
     lines for it), and what the script's directives name inside the folder (``cwd`` is its absolute
     path on the cluster); their variables become ``*``.
     """
-    patterns = list(_OUTPUTS)
+    patterns = list(OUTPUTS)
     for system, words in directives(script):
         if system == "PJM":
             patterns += _PJM_OUTPUTS
@@ -127,7 +127,7 @@ def output_patterns(script: str, cwd: str = "") -> list[str]:
                 continue
             pattern = _pattern(system, inside)
             if pattern and system not in _PERCENT:  # there a folder may be named instead of a file
-                patterns += [f"{pattern}/{default}" for default in _OUTPUTS[1:]]
+                patterns += [f"{pattern}/{default}" for default in OUTPUTS[1:]]
             if pattern and not inside.endswith("/"):
                 patterns.append(pattern)
     return list(dict.fromkeys(patterns))

@@ -8,12 +8,15 @@ on top, so only what files say of a job (held, waiting, blocked) may be as old a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
 
 from jobmon.core.life import Job
 from jobmon.core.model import Event, Key, Kind
 from jobmon.core.needs import Index
+from jobmon.core.pace import Pace, pace
 from jobmon.core.rows import Row, rows
 from jobmon.run import journal, names
 from jobmon.run.atomic import write_atomically
@@ -44,14 +47,25 @@ def table(
     return rows(jobs, index.of, present, names.marker_key, held, stuck)
 
 
+def pace_of(table: Sequence[Row], index: Index, maxqsub: int, at: datetime) -> Pace:
+    """How quick the run of this table goes."""
+
+    def id_of(key: Key) -> str:
+        return names.split(key)[1]
+
+    return pace(table, index.of, names.marker_key, id_of, maxqsub, at)
+
+
 @dataclass(slots=True)
 class Shown:
-    """Where each job stands, and why where that was said; ``at`` is when the daemon saw it."""
+    """Where each job stands, and why where that was said; ``at`` is when the daemon saw it, and
+    ``pace`` as of then."""
 
     at: str
     submissions: int = 0
     states: dict[Key, str] = field(default_factory=dict)
     why: dict[Key, str] = field(default_factory=dict)
+    pace: Pace | None = None
 
     def rows(self) -> list[Row]:
         """As much of the table as is known."""
@@ -77,6 +91,7 @@ def write(paths: Paths, shown: Shown, offset: int) -> None:
             "submissions": shown.submissions,
             "states": by_state,
             "why": {key: why for key, why in shown.why.items() if why},
+            "pace": asdict(shown.pace) if shown.pace is not None else None,
         }
     )
     write_atomically(paths.shown, text)
@@ -93,6 +108,7 @@ def read(paths: Paths) -> Shown | None:
         for state, keys in data["states"].items():
             shown.states.update(dict.fromkeys(map(Key, keys), state))
         shown.why = {Key(key): str(why) for key, why in data["why"].items()}
+        shown.pace = _pace(data.get("pace"))
         offset = int(data["offset"])
         if len(shown.states) < LARGE or paths.journal.stat().st_size < offset:
             return None
@@ -100,3 +116,12 @@ def read(paths: Paths) -> Shown | None:
         return None
     shown.add(journal.follow(paths.journal, offset)[0])
     return shown
+
+
+def _pace(data: dict[str, Any] | None) -> Pace | None:
+    """What ``write`` wrote; None where an older daemon left none. Raises LookupError, TypeError."""
+    if data is None:
+        return None
+    to_end = data["to_end"]
+    known = tuple(map(float, to_end)) if to_end is not None else None
+    return Pace(data["per_hour"], data["left"], data["unknown"], known)  # type: ignore[arg-type]

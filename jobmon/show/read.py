@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from jobmon.core import needs
 from jobmon.core.life import OPEN, Job
-from jobmon.core.model import Key, Life
+from jobmon.core.model import Key, Life, Need
 from jobmon.core.rows import Row
 from jobmon.run import journal, names
 from jobmon.run.paths import Paths, read_conflicts, read_present, read_stuck
@@ -17,9 +16,9 @@ from jobmon.run.shown import table
 from jobmon.run.tree import read_needs, scripts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
-    """Every job of a run, those never heard of by the journal included."""
+    """Every job of a run, those never heard of by the journal included. It does not change."""
 
     run: Path
     jobs: dict[Key, Job]
@@ -29,7 +28,16 @@ class View:
     conflicts: list[str]
 
     def rows(self) -> list[Row]:
-        return table(self.jobs, self.index, self.present, self.stuck)
+        return list(self.by_key.values())
+
+    @cached_property
+    def by_key(self) -> dict[Key, Row]:
+        rows = table(self.jobs, self.index, self.present, self.stuck)
+        return {row.job.key: row for row in rows}
+
+    def missing(self, key: Key) -> list[Need]:
+        """What a job that is not submitted waits for."""
+        return needs.unmet(self.index.of(key) or (), self.present)
 
 
 def view(run: Path) -> View:
@@ -49,24 +57,3 @@ def view(run: Path) -> View:
         if job.life == Life.FINISHED:
             present.add(names.marker(key))
     return View(run, jobs, index, present, read_stuck(paths), read_conflicts(paths))
-
-
-def chosen(jobs: Sequence[Key], words: Sequence[str]) -> tuple[list[Key], list[str]]:
-    """The jobs that job keys, folders or patterns mean, and the words that mean none."""
-    found: dict[Key, None] = {}
-    unknown = []
-    for raw in words:
-        word = raw.rstrip("/") or raw
-        hits = [
-            key
-            for key in jobs
-            if key == word
-            or key.startswith(f"{word}/")
-            or word == "."
-            or fnmatch.fnmatchcase(key, word)
-            or fnmatch.fnmatchcase(names.split(key)[0], word)
-        ]
-        found.update(dict.fromkeys(hits))
-        if not hits:
-            unknown.append(raw)
-    return list(found), unknown

@@ -1,35 +1,57 @@
-"""``jobmon status``: a table by state, and the jobs that need a person; or all of it as JSON."""
+"""``jobmon status``: a table by state, the pace, and the jobs that need a person; chosen jobs by
+themselves; or all of it as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
-from jobmon.core.model import Kind
+from jobmon.core.life import ENDS, Job
+from jobmon.core.model import Key, Kind
+from jobmon.core.pace import Pace, took
 from jobmon.core.rows import Row
+from jobmon.core.text import printable
 from jobmon.run import names, shown, spending
 from jobmon.run.owner import holder
 from jobmon.run.paths import Paths, read_conflicts
+from jobmon.run.usage import UsageError
 from jobmon.show.read import View, view
 from jobmon.show.summary import conflicts, counts, summary
+from jobmon.show.words import bar, span
+
+WIDEST = 60
+"""Signs after which the column of keys no longer grows."""
 
 
-def as_json(view: View) -> str:
-    """The run as JSON; keys as the names are (bytes that are no UTF-8 as lone surrogates)."""
-    table = view.rows()
+def as_json(view: View, keys: Sequence[Key], now: datetime) -> str:
+    """The run as JSON, of its jobs those of ``keys``; keys as the names are (bytes that are no
+    UTF-8 as lone surrogates). Times from here to there are seconds."""
+    pace = _pace(view, now)
     return json.dumps(
         {
             "run": str(view.run),
-            "counts": counts(table),
+            "counts": counts(view.rows()),
             "conflicts": view.conflicts,
-            "jobs": [_job(row) for row in table],
+            "daemon": _holder(view.run),
+            "spent": spending.read(Paths(view.run).spent),
+            "pace": asdict(pace) if pace is not None else None,
+            "jobs": [_job(view.by_key[key], now) for key in keys],
         },
         indent=1,
     )
 
 
-def _job(row: Row) -> dict[str, object]:
+def _holder(run: Path) -> dict[str, object] | None:
+    there = holder(run)
+    if there is None:
+        return None
+    return {"pid": there.process.pid, "host": there.process.host, "since": there.since}
+
+
+def _job(row: Row, now: datetime) -> dict[str, object]:
     job = row.job
     return {
         "key": job.key,
@@ -38,6 +60,9 @@ def _job(row: Row) -> dict[str, object]:
         "missing": list(row.missing),
         "reason": row.reason,
         "cause": row.cause or None,
+        "attempts": job.n,
+        "took": took(job),
+        "lasted": _lasted(job, now),
         "history": [
             {"event": str(event.kind), "time": names.stamp(event.at), "jobid": event.jobid}
             for event in job.history
@@ -45,8 +70,9 @@ def _job(row: Row) -> dict[str, object]:
     }
 
 
-def as_table(run: Path, say: Callable[[str], None]) -> None:
-    """Print counts by state, who holds the run, what it has cost, and the jobs that need a person.
+def as_table(run: Path, now: datetime, say: Callable[[str], None]) -> None:
+    """Print counts by state, the pace, who holds the run, what it has cost, and the jobs that need
+    a person.
 
     Of a large run it is what the daemon last saw. Raises BadFile for a journal that cannot be read.
     """
@@ -54,25 +80,87 @@ def as_table(run: Path, say: Callable[[str], None]) -> None:
     seen = shown.read(paths)
     if seen is not None:
         table, submissions, stands = seen.rows(), seen.submissions, read_conflicts(paths)
+        pace = seen.pace
     else:
         all_of_it = view(run)
         table, stands = all_of_it.rows(), all_of_it.conflicts
         submissions = sum(
             event.kind == Kind.SUBMITTING for row in table for event in row.job.history
         )
+        pace = _pace(all_of_it, now)
     first, *rest = summary(table, run)
     rest += conflicts(stands)
     say(first.partition(": ")[0])
     for state, number in counts(table).items():
-        say(f"  {state:10} {number:6}")
+        say(f"  {state:10} {number:6}  {bar(number, len(table))}")
     if seen is not None:
         say(f"files as seen at {seen.at}; 'jobmon status --json' looks at all of them now")
+    for line in pace_words(pace):
+        say(line)
     say(_daemon(run))
     say(spending.words(spending.read(paths.spent), submissions))
     if rest:
         say("in need of a person:")
     for line in rest:
         say(line)
+
+
+def as_list(rows: Sequence[Row], now: datetime) -> list[str]:
+    """A line for each of these jobs: its state and for how long, its job ID, and why."""
+    keys = [printable(row.job.key) for row in rows]
+    width = min(WIDEST, max(map(len, keys), default=0))
+    found = []
+    for key, row in zip(keys, rows, strict=True):
+        lasted = _lasted(row.job, now)
+        seconds = took(row.job) if lasted is None else lasted
+        how_long = span(seconds) if seconds is not None else ""
+        why = printable(row.reason) if row.reason else _waits(row)
+        line = f"{key:{width}}  {row.state:9}  {how_long:12} {row.job.jobid or '-':10} {why}"
+        found.append(line.rstrip())
+    return found
+
+
+def _waits(row: Row) -> str:
+    if not row.missing:
+        return ""
+    more = f" and {len(row.missing) - 1} more" if len(row.missing) > 1 else ""
+    return f"waits for {printable(row.missing[0])}{more}"
+
+
+def _lasted(job: Job, now: datetime) -> float | None:
+    """Seconds since its state began; None for one that ended, or had none."""
+    if not job.history or job.history[-1].kind in ENDS:
+        return None
+    return max(0.0, (now - job.history[-1].at).total_seconds())
+
+
+def _pace(view: View, now: datetime) -> Pace | None:
+    """None where the run's own settings cannot be read, which status has not to complain of."""
+    from jobmon.run.settings import read_run_file  # noqa: PLC0415 (heavy)
+
+    try:
+        settings, _ = read_run_file(Paths(view.run).settings)
+    except UsageError:
+        return None
+    return shown.pace_of(view.rows(), view.index, settings.maxqsub, now)
+
+
+def pace_words(pace: Pace | None) -> list[str]:
+    """The rate, and when the end is to be expected, as far as they are known."""
+    if pace is None:
+        return []
+    found = []
+    if pace.per_hour is not None:
+        found.append(f"{pace.per_hour:.3g} jobs finished an hour")
+    if pace.to_end is not None:
+        low, middle, high = map(span, pace.to_end)
+        told = f"about {middle} to the end" + (f" ({low} to {high})" if low != high else "")
+        if pace.unknown:
+            told += (
+                f", though of {pace.unknown} of {pace.left} jobs none with their id has finished"
+            )
+        found.append(told)
+    return ["; ".join(found)] if found else []
 
 
 def _daemon(run: Path) -> str:

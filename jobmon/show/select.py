@@ -1,0 +1,64 @@
+"""Which jobs a person means: by key, folder, pattern and state; the same in every command."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+from jobmon.core.model import Key
+from jobmon.run import names
+from jobmon.run.usage import UsageError
+from jobmon.show.read import View
+
+
+def meant(seen: View, words: Sequence[str], states: Sequence[str] = ()) -> list[Key]:
+    """The jobs that job keys, folders or patterns mean, as far as they are in one of ``states``.
+
+    Raises UsageError for a word that means none, and where neither words nor states are given.
+    """
+    if not words and not states:
+        raise UsageError("no job is named: give KEYS, '.' for all, or --state")
+    found, unknown = select(seen, words, states)
+    if unknown:
+        raise UsageError(
+            f"{', '.join(unknown)}: no job, folder or pattern of {seen.run} is called so"
+        )
+    return found
+
+
+def one(seen: View, word: str, verb: str) -> Key:
+    """The one job that ``word`` means. Raises UsageError."""
+    keys = meant(seen, [word])
+    if len(keys) != 1:
+        raise UsageError(f"{word} means {len(keys)} jobs; 'jobmon {verb}' wants one")
+    return keys[0]
+
+
+def select(
+    view: View, words: Sequence[str], states: Sequence[str] = ()
+) -> tuple[list[Key], list[str]]:
+    """The jobs that words mean (all of them, without words) and that are in one of ``states`` (in
+    any, without states); and the words that mean none."""
+    found, unknown = chosen(list(view.jobs), words) if words else (list(view.jobs), [])
+    return [key for key in found if not states or view.by_key[key].state in states], unknown
+
+
+def chosen(jobs: Sequence[Key], words: Sequence[str]) -> tuple[list[Key], list[str]]:
+    """The jobs that job keys, folders or patterns mean, and the words that mean none."""
+    found: dict[Key, None] = {}
+    unknown = []
+    for raw in words:
+        word = raw.rstrip("/") or raw
+        hits = [
+            key
+            for key in jobs
+            if key == word
+            or key.startswith(f"{word}/")
+            or word == "."
+            or fnmatch.fnmatchcase(key, word)
+            or fnmatch.fnmatchcase(names.split(key)[0], word)
+        ]
+        found.update(dict.fromkeys(hits))
+        if not hits:
+            unknown.append(raw)
+    return list(found), unknown
