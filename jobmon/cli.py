@@ -9,44 +9,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from jobmon import __version__, notices
-from jobmon.core.rows import STATES
-
-
-def _complete_keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.run.usage import UsageError  # noqa: PLC0415
-    from jobmon.show.complete import keys  # noqa: PLC0415
-
-    try:
-        return keys(run_meant(ctx.params.get("run") or Path()), incomplete)
-    except (UsageError, OSError):
-        return []
-
-
-_RUN_OPTION = click.option(
-    "--run",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="A run folder, or a project folder, whose latest run is meant.",
-)
-_KEYS = click.argument("keys", nargs=-1, shell_complete=_complete_keys)
-_KEY = click.argument("key", shell_complete=_complete_keys)
-_STATES = click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(STATES),
-    help="Only jobs in this state; repeatable.",
-)
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
+from jobmon.run_commands import COMMANDS
 
 
 class Verbs(click.Group):
@@ -167,134 +136,6 @@ def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) 
     sys.exit(checklist.as_lines(found))
 
 
-@cli.command()
-@_RUN_OPTION
-@_JSON
-@_STATES
-@_KEYS
-def status(run: Path, as_json: bool, states: tuple[str, ...], keys: tuple[str, ...]) -> None:
-    """Count the jobs by state and name those that need a person; or list the jobs KEYS.
-
-    \b
-    Examples:
-      jobmon status
-      jobmon status mp-149
-      jobmon status --state failed --state killed
-    """
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.show import status as shown  # noqa: PLC0415
-    from jobmon.show.read import view  # noqa: PLC0415
-    from jobmon.show.select import meant  # noqa: PLC0415
-
-    folder, now = run_meant(run), datetime.now().astimezone()
-    if not (as_json or states or keys):
-        shown.as_table(folder, now, notices.answer)
-        return
-    seen = view(folder)
-    wanted = meant(seen, keys or ["."], states)
-    if as_json:
-        click.echo(shown.as_json(seen, wanted, now))
-        return
-    for line in shown.as_list([seen.by_key[key] for key in wanted], now):
-        notices.answer(line)
-
-
-@cli.command()
-@_RUN_OPTION
-@_JSON
-@_KEY
-def explain(run: Path, as_json: bool, key: str) -> None:
-    """Tell everything about one job: its life, what it waits for and why, and what can be done.
-
-    \b
-    Example:
-      jobmon explain mp-149/qsub.2
-    """
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.show import explain_text  # noqa: PLC0415
-    from jobmon.show.explain import explain as found  # noqa: PLC0415
-    from jobmon.show.read import view  # noqa: PLC0415
-    from jobmon.show.select import one  # noqa: PLC0415
-
-    seen = view(run_meant(run))
-    it = found(seen, one(seen, key, "explain"), datetime.now().astimezone())
-    if as_json:
-        click.echo(explain_text.as_json(it))
-        return
-    for line in explain_text.lines(it, seen.run if run != Path() else None):
-        notices.answer(line)
-
-
-@cli.command()
-@_RUN_OPTION
-def stop(run: Path) -> None:
-    """End the daemon of a run; its jobs go on in the batch system."""
-    from jobmon.act import stop as act  # noqa: PLC0415
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-
-    sys.exit(0 if act.stop(run_meant(run), notices.answer) else 1)
-
-
-@cli.command()
-@_RUN_OPTION
-@click.option("--hold", is_flag=True, help="Keep them stopped until 'jobmon release'.")
-@click.argument("keys", nargs=-1)
-def kill(run: Path, hold: bool, keys: tuple[str, ...]) -> None:
-    """Delete jobs of a run; without KEYS all, after stopping its daemon.
-
-    KEYS are job keys, folders or patterns: mp-149/qsub.0, mp-149, 'mp-*/qsub.3'.
-    """
-    from jobmon.act import kill as act  # noqa: PLC0415
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
-
-    sys.exit(act.kill(run_meant(run), keys, hold=hold, ask=ask_terminal, say=notices.answer))
-
-
-@cli.command()
-@_RUN_OPTION
-@click.argument("keys", nargs=-1, required=True)
-def release(run: Path, keys: tuple[str, ...]) -> None:
-    """Let held or killed jobs go again."""
-    from jobmon.act import mend as act  # noqa: PLC0415
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
-
-    sys.exit(act.release(run_meant(run), keys, ask=ask_terminal, say=notices.answer))
-
-
-@cli.command()
-@_RUN_OPTION
-@click.argument("keys", nargs=-1, required=True)
-def retry(run: Path, keys: tuple[str, ...]) -> None:
-    """Begin a new attempt of failed or killed jobs.
-
-    KEYS are job keys, folders or patterns: mp-149/qsub.0, mp-149, 'mp-*/qsub.3'.
-    """
-    from jobmon.act import mend as act  # noqa: PLC0415
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
-
-    sys.exit(act.retry(run_meant(run), keys, ask=ask_terminal, say=notices.answer))
-
-
-@cli.command()
-@_RUN_OPTION
-@click.option("--lost", is_flag=True, help="It is nowhere in the batch system, and will not be.")
-@click.option("--jobid", help="It is in the batch system, or was, under this job ID.")
-@click.argument("key")
-def resolve(run: Path, lost: bool, jobid: str | None, key: str) -> None:
-    """End the doubt about an unclear job, as you found it in the batch system."""
-    from jobmon.act import mend as act  # noqa: PLC0415
-    from jobmon.act.place import run_meant  # noqa: PLC0415
-    from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
-    from jobmon.run.usage import UsageError  # noqa: PLC0415
-
-    if lost == (jobid is not None):
-        raise UsageError("jobmon resolve KEY wants either --lost or --jobid ID")
-    sys.exit(act.resolve(run_meant(run), key, jobid, ask=ask_terminal, say=notices.answer))
-
-
 @cli.command(cls=TakesFiles)
 @click.argument("template", required=False)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
@@ -339,6 +180,10 @@ def demo(folder: Path | None) -> None:
     from jobmon.act.demo import demo as act  # noqa: PLC0415
 
     sys.exit(act(folder, notices.answer))
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

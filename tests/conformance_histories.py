@@ -69,6 +69,10 @@ def ask(*asked: Step | str, twin: str = "{twin}") -> Call:
     return Call("ask", (twin, RUN_ID, "60"), _steps(asked))
 
 
+def files(*asked: Step | str) -> Call:
+    return Call("files", ("{twin}", RUN_ID), _steps(asked))
+
+
 def make(mode: str, place: str = "{twin}") -> Call:
     return Call("twin", (place, RUN_ID, mode))
 
@@ -316,6 +320,40 @@ ASKED = {
     "the twin is not asked": History([ask("q", "d . x", twin="")], {"x": b""}),
 }
 
+FILES = {
+    "names": History(
+        [files("l m", "l .", "l no", ["l", WEIRD], "l m/deep", "l m/qsub.0", "q"), files("l m")],
+        tree(
+            {**JOB, "m/.x": b"", "m/deep/.y": b"", "top": b"", f"{WEIRD}/{WEIRD}": b"", "m/-n": b""}
+        ),
+    ),
+    "pieces": History(
+        [
+            files(
+                *["t m/a 0 100", "t m/a 3 4", ["t", "m/a", "", "5"], ["t", "m/a", "", "50"]], "q"
+            ),
+            files(
+                "t m/a 10 5", "t m/a 11 5", "t m/no 0 5", "t m 0 5", "t m/nul 0 9", "t m/empty 0 9"
+            ),
+            files(["t", f"{WEIRD}/{WEIRD}", "1", "2"], "q"),
+        ],
+        tree(
+            {"m/a": b"0123\n56\n8\n", "m/nul": b"a\0b\xff\n\n", "m/empty": b""}
+            | {f"{WEIRD}/{WEIRD}": b"weird\n"}
+        ),
+    ),
+    "clearing": History(
+        [
+            files(["c", "abc.2", "m", "a", "nothing", "deep", "-n", WEIRD], "c abc.2 . top", "q"),
+            files("c claimed.1 m b b", "c abc.2 m b", "c abc.2 no b", "q"),
+        ],
+        tree(
+            {"m/a": b"", "m/b": b"", "m/-n": b"", "m/deep/x": b"", f"m/{WEIRD}": b"", "top": b"x"}
+            | {".jobmon/record/claimed.1": b""}
+        ),
+    ),
+}
+
 STRANGE: Mapping[str, Tree] = {
     "missing": {},
     "without id": {f"{TWIN}/m/qsub.0": SCRIPT},
@@ -332,6 +370,7 @@ ENTERED = {
         ("ask", ask("x qsub", "q"), list(STRANGE)),
         ("submit", submit(attempt()), list(STRANGE)[:4]),
         ("recover", recover(claim(), "q"), list(STRANGE)[:4]),
+        ("files", files("l m", "c abc.2 m qsub.0", "q"), list(STRANGE)[:4]),
     ]
     for state in states
 }
@@ -386,6 +425,7 @@ HISTORIES: Mapping[str, History] = {
         "enter": ENTERED,
         "twin": MADE,
         "probe": PROBED,
+        "files": FILES,
     }.items()
     for name, history in histories.items()
 }

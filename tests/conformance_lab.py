@@ -42,6 +42,7 @@ TOOLS = [
     "sleep",
     "stat",
     "tail",
+    "wc",
 ]
 
 Tree = Mapping[str, bytes | None]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from jobmon.act.opened import Opened, link_to, opened, settings_of
+from jobmon.cluster.base import ClusterError
 from jobmon.cluster.links.login import Ask
 from jobmon.cycle import hands, memory
 from jobmon.cycle.record import Recorder
@@ -41,6 +42,7 @@ def have_done(run: Path, verb: str, body: Mapping[str, object], ask: Ask, say: S
         def in_place() -> bool:
             with taken(run, verb, ask) as work:
                 hands.do(work.know, verb, body)
+                _clear(work)
                 memory.keep(work.know)
                 Recorder(work.know).draw(at_once=True)
             return True
@@ -57,6 +59,15 @@ def have_done(run: Path, verb: str, body: Mapping[str, object], ask: Ask, say: S
         time.sleep(0.1)
     say("it has not come to that yet; what was asked stays, and jobmon.log tells when it is done")
     return False
+
+
+def _clear(work: Opened) -> None:
+    """Clear what a retry waits for. Raises ClusterError; then it is as if it had not been asked."""
+    try:
+        hands.clear(work.know, work.cluster)
+    except ClusterError:
+        hands.forget(work.know, list(work.know.changes))
+        raise
 
 
 def given_up(run: Path, request: str, say: Say) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from jobmon.act.asked import LIMIT, Say, alone, daemon_of, given_up, taken
+from jobmon.act.mend import some, would
 from jobmon.act.opened import Opened
 from jobmon.act.stop import stop
+from jobmon.act.stop import would as would_stop
 from jobmon.cluster.base import TwinLost
 from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.links.login import Ask
@@ -25,12 +27,23 @@ from jobmon.show.read import view
 from jobmon.show.select import meant
 
 
-def kill(run: Path, words: Sequence[str], *, hold: bool, ask: Ask, say: Say) -> int:
+def kill(
+    run: Path,
+    words: Sequence[str],
+    states: Sequence[str],
+    *,
+    hold: bool,
+    dry: bool,
+    ask: Ask,
+    say: Say,
+) -> int:
     """Delete jobs of this run and see that they are gone; 0 only if nothing is left.
 
-    Without ``words`` all of them, after the daemon was stopped.
+    Without ``words`` and ``states`` all of them, after the daemon was stopped.
     """
-    keys = meant(view(run), words) if words else None
+    keys = meant(view(run), words, states) if words or states else None
+    if dry:
+        return _would(run, keys, hold=hold, say=say)
     if keys is None and not stop(run, say):
         return 1
     there = daemon_of(run)
@@ -39,6 +52,19 @@ def kill(run: Path, words: Sequence[str], *, hold: bool, ask: Ask, say: Say) -> 
         say(f"asked process {there.process.pid} on {there.process.host}")
         return _watch(run, keys, asked, say)
     return alone(lambda: _in_place(run, keys, hold=hold, ask=ask, say=say))
+
+
+def _would(run: Path, keys: Sequence[Key] | None, *, hold: bool, say: Say) -> int:
+    seen = view(run)
+    if keys is None:
+        say(would_stop(run))
+    chosen = list(seen.jobs) if keys is None else keys
+    inside = [key for key in chosen if seen.jobs[key].in_system]
+    told = [f"{key} ({seen.jobs[key].jobid or 'its job ID is not known'})" for key in inside]
+    say(f"would delete {len(told)} job(s)" + (f": {some(told)}" if told else ""))
+    if hold:
+        say(would("hold", [key for key in chosen if seen.jobs[key].life != Life.FINISHED]))
+    return 0
 
 
 def _in_place(run: Path, words: Sequence[Key] | None, *, hold: bool, ask: Ask, say: Say) -> int:

@@ -1,4 +1,4 @@
-"""``jobmon release``, ``retry`` and ``resolve``: jobs go again, or a doubt about one is ended."""
+"""``jobmon hold``, ``release`` and ``resolve``: jobs stop, or go again, or a doubt is ended."""
 
 from __future__ import annotations
 
@@ -9,59 +9,78 @@ from pathlib import Path
 from jobmon.act.asked import Say, daemon_of, have_done
 from jobmon.cluster.links.login import Ask
 from jobmon.core.life import OPEN
-from jobmon.core.model import JobID, Kind, Life
+from jobmon.core.model import JobID, Key, Kind
 from jobmon.core.text import printable
-from jobmon.cycle.hands import ENDED, untenable
+from jobmon.cycle.hands import untenable
 from jobmon.run.usage import UsageError
-from jobmon.show.read import view
+from jobmon.show.read import View, view
 from jobmon.show.select import meant, one
 
 NAMED = 10
 """How many jobs of one state are named; the rest is counted."""
 
-_INSTEAD = {
-    "held": "was not run yet; 'jobmon release' lets it go",
-    "waiting": "was not run yet; it goes when the files are there that it waits for",
-    "blocked": "was not run yet; mend what it waits for: 'jobmon status' names it",
-    "ready": "was not run yet; it is next without this",
-    "submitted": "is in the batch system; 'jobmon kill' it first",
-    "running": "is in the batch system; 'jobmon kill' it first",
-    "finished": "has its marker; remove that here and on the cluster and start afresh",
-    "unclear": "may still run; see for yourself, then 'jobmon resolve'",
+_NOT_HELD = {
+    "held": "is held already",
+    "submitted": "is in the batch system and goes on; 'jobmon kill --hold' ends and holds it",
+    "running": "is in the batch system and goes on; 'jobmon kill --hold' ends and holds it",
+    "unclear": "may be in the batch system; 'jobmon explain' tells more",
+    "finished": "has ended",
+    "failed": "has ended, and goes no more by itself; 'jobmon retry' would let it",
+    "killed": "has ended, and goes no more by itself; 'jobmon retry' would let it",
 }
-"""What to do in place of ``jobmon retry``, by what a job is shown as."""
+"""Why ``jobmon hold`` leaves a job alone, by what it is shown as."""
+
+_NOT_RELEASED = {
+    "submitted": "is in the batch system",
+    "running": "is in the batch system",
+    "unclear": "may be in the batch system; see 'jobmon resolve --help'",
+    "finished": "has ended",
+    "failed": "has ended; 'jobmon retry' begins a new attempt",
+}
+"""Why ``jobmon release`` leaves a job alone; others are not held in the first place."""
 
 
-def release(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
+def hold(
+    run: Path, words: Sequence[str], states: Sequence[str], *, dry: bool, ask: Ask, say: Say
+) -> int:
+    """Keep jobs that are not submitted from being so; 1 if any of those named cannot be held."""
+    seen = view(run)
+    keys = meant(seen, words, states)
+    able = [k for k in keys if seen.jobs[k].life in OPEN and seen.by_key[k].state != "held"]
+    if dry:
+        say(would("hold", able))
+    elif able and not have_done(run, "hold", {"keys": able}, ask, say):
+        return 1
+    after = seen if dry else view(run)
+    done = set(able) if dry else {key for key in able if after.by_key[key].state == "held"}
+    if not dry:
+        say(f"{len(done)} job(s) are held until 'jobmon release'")
+    left = [key for key in keys if key not in done]
+    for line in instead("not held", left, after, _NOT_HELD):
+        say(line)
+    return 0 if all(after.by_key[key].state == "held" for key in left) else 1
+
+
+def release(
+    run: Path, words: Sequence[str], states: Sequence[str], *, dry: bool, ask: Ask, say: Say
+) -> int:
     """Let held and killed jobs go again."""
     seen = view(run)
-    keys = [key for key in meant(seen, words) if seen.jobs[key].life in OPEN | {Life.KILLED}]
-    if not have_done(run, "release", {"keys": keys}, ask, say):
+    keys = meant(seen, words, states)
+    able = [key for key in keys if seen.by_key[key].state in {"held", "killed"}]
+    if dry:
+        say(would("release", able))
+    elif able and not have_done(run, "release", {"keys": able}, ask, say):
         return 1
-    say(f"released {len(keys)} job(s){_then(run)}")
+    else:
+        say(f"released {len(able)} job(s){then(run) if able else ''}")
+    left = [key for key in keys if seen.by_key[key].state in _NOT_RELEASED]
+    for line in instead("not released", left, seen, _NOT_RELEASED):
+        say(line)
     return 0
 
 
-def retry(run: Path, words: Sequence[str], *, ask: Ask, say: Say) -> int:
-    """Begin a new attempt of failed and killed jobs; 1 if any of those named was not retried."""
-    seen = view(run)
-    keys = meant(seen, words)
-    able = [key for key in keys if seen.jobs[key].life in ENDED]
-    if able and not have_done(run, "retry", {"keys": able}, ask, say):
-        return 1
-    states = {row.job.key: row.state for row in view(run).rows()}
-    if able:
-        say(f"{len(able)} job(s) begin a new attempt{_then(run)}")
-    others = [key for key in keys if key not in set(able)]
-    for state in dict.fromkeys(states[key] for key in others):
-        alike = [printable(key) for key in others if states[key] == state]
-        more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
-        instead = _INSTEAD.get(state, "ended just now; say it again")
-        say(f"not retried, {state}: {', '.join(alike[:NAMED])}{more}: {instead}")
-    return 1 if others else 0
-
-
-def resolve(run: Path, word: str, jobid: str | None, *, ask: Ask, say: Say) -> int:
+def resolve(run: Path, word: str, jobid: str | None, *, dry: bool, ask: Ask, say: Say) -> int:
     """End the doubt about an unclear job: it has the job ID ``jobid``, or is lost (None).
 
     Raises UsageError, with nothing changed, where that cannot be.
@@ -74,18 +93,43 @@ def resolve(run: Path, word: str, jobid: str | None, *, ask: Ask, say: Say) -> i
         raise UsageError(f"{key} is {row.state}, not unclear; nothing was changed")
     if trouble := untenable(seen.jobs, key, named):
         raise UsageError(f"{trouble}; nothing was changed")
+    what = f"is job {named}" if named else f"attempt {row.job.n} is taken as lost"
+    if dry:
+        say(f"would note of {printable(key)}: {what}")
+        return 0
     if not have_done(run, "resolve", {"keys": [key], "jobid": named}, ask, say):
         return 1
     new = view(run).jobs[key].history[len(row.job.history) :]
     if not any(event.jobid == named if named else event.kind != Kind.UNCLEAR for event in new):
         say(f"{printable(key)}: the doubt was not ended; jobmon.log says why")
         return 1
-    what = f"is job {named}" if named else f"attempt {row.job.n} is taken as lost"
-    say(f"{printable(key)}: {what}{_then(run)}")
+    say(f"{printable(key)}: {what}{then(run)}")
     return 0
 
 
-def _then(run: Path) -> str:
+def would(verb: str, keys: Sequence[Key]) -> str:
+    """What ``--dry-run`` says of the jobs that would be changed."""
+    return f"would {verb} {len(keys)} job(s)" + (f": {some(keys)}" if keys else "")
+
+
+def some(keys: Sequence[str]) -> str:
+    """The first few by name, the others by number."""
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return ", ".join(map(printable, keys[:NAMED])) + more
+
+
+def instead(what: str, keys: Sequence[Key], seen: View, words: dict[str, str]) -> list[str]:
+    """A line for each state of jobs that a command is not for: ``words`` says why, by state."""
+    states = {key: seen.by_key[key].state for key in keys}
+    return [
+        f"{what}, {state}: {some([key for key in keys if states[key] == state])}: "
+        f"{words.get(state, 'ended just now; say it again')}"
+        for state in dict.fromkeys(states.values())
+    ]
+
+
+def then(run: Path) -> str:
+    """How it goes on where no daemon has the run."""
     if daemon_of(run) is not None:
         return ""
     return f"; 'jobmon --ldir {shlex.quote(str(run))}' goes on with the run"

@@ -18,6 +18,17 @@ LONGER = 240.0
 """Seconds to wait for a kill to end."""
 
 
+def would(run: Path) -> str:
+    """What ``stop`` would do."""
+    there = owner.holder(run)
+    if there is None:
+        return f"no daemon has {run}; nothing would be done"
+    who = f"process {there.process.pid} on {there.process.host}"
+    if there.what != "run":
+        return f"would wait for {who}, which is at 'jobmon {there.what}'"
+    return f"would end {who}, which has {run} since {there.since}; its jobs would go on"
+
+
 def stop(run: Path, say: Callable[[str], None]) -> bool:
     """End the run's daemon, if it has one; whether nothing has the run any more.
 

@@ -63,6 +63,9 @@ IN_SYSTEM = frozenset({Life.SUBMITTING, Life.STARTED, Life.RUNNING, Life.UNCLEAR
 ENDS = frozenset({Kind.FINISHED, Kind.FAILED, Kind.KILLED})
 """The events after which nothing of an attempt is in the batch system any more."""
 
+ENDED = frozenset({Life.FAILED, Life.KILLED})
+"""Lives that a person can open again."""
+
 OPEN = frozenset({Life.NEW, Life.READY})
 """Lives whose state, as a person is shown it, depends on files."""
 

@@ -1,4 +1,4 @@
-"""What a person asks of a run: kill, release, retry, resolve. Done by whoever holds its lock.
+"""What a person asks of a run: kill, hold, release, retry, resolve. Done by whoever holds its lock.
 
 Each can be done twice without harm: a request is taken away only after it was done and what it
 changed is on disk, so that no crash loses it.
@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from jobmon.cluster.cluster import Cluster
 from jobmon.core import choose
-from jobmon.core.life import OPEN, Job
+from jobmon.core.life import ENDED, OPEN, Job
 from jobmon.core.model import Event, JobID, Key, Kind, Life, Mono, Phase, Seen
 from jobmon.core.settle import give_up
-from jobmon.cycle import memory
+from jobmon.cycle import change, memory
 from jobmon.cycle.state import Know, job_folder
 from jobmon.cycle.survey import read_folders
 from jobmon.run import names, owner
@@ -27,9 +28,6 @@ log = logging.getLogger(__name__)
 
 AGAIN = 20.0
 """Seconds after which a job that is still listed is deleted once more."""
-
-ENDED = frozenset({Life.FAILED, Life.KILLED})
-"""The lives that ``jobmon retry`` opens again."""
 
 _JOBID = re.compile(r"[0-9]{1,18}(\[\])?(\.[A-Za-z][A-Za-z0-9._-]{0,254})?")
 
@@ -61,10 +59,12 @@ def do(know: Know, verb: str, body: Mapping[str, object]) -> None:
     match verb:
         case "kill":
             kill(know, keys, hold=bool(body.get("hold")))
+        case "hold":
+            put_away(know, [key for key in keys if know.jobs[key].life in OPEN])
         case "release":
             let_go(know, [key for key in keys if know.jobs[key].life in OPEN | {Life.KILLED}])
         case "retry":
-            let_go(know, [key for key in keys if know.jobs[key].life in ENDED])
+            retry(know, [key for key in keys if know.jobs[key].life in ENDED], body)
         case "resolve":
             named = body.get("jobid")
             for key in keys:
@@ -97,7 +97,45 @@ def put_away(know: Know, keys: Iterable[Key]) -> None:
     read_folders(know, folders)
 
 
-def let_go(know: Know, keys: Collection[Key]) -> None:
+def retry(know: Know, keys: Sequence[Key], body: Mapping[str, object]) -> None:
+    """Open ended jobs again, changed as the request asks; what is to be cleared first, later."""
+    want = change.asked(body)
+    if want.clean:
+        know.changes |= {key: replace(want, n=know.jobs[key].n) for key in keys}
+        memory.keep(know)
+    else:
+        notes = change.filled(know, keys, want.sets)
+        let_go(know, notes.keys(), notes)
+
+
+def clear(know: Know, cluster: Cluster) -> Mapping[Key, str]:
+    """Clear what retries wait for, and open those jobs again; whose files cannot be, and why.
+
+    Raises ClusterError, OSError.
+    """
+    if not know.changes:
+        return {}
+    cleared, refused = change.clear(know, cluster.link)
+    for key, files in cleared.items():
+        notes = change.filled(know, [key], know.changes[key].sets)
+        notes = {key: {**mine, **change.note(files)} for key, mine in notes.items()}
+        let_go(know, notes.keys(), notes)
+    forget(know, [*cleared, *refused])
+    return refused
+
+
+def forget(know: Know, keys: Iterable[Key]) -> None:
+    """These jobs wait for no clearing any more."""
+    for key in keys:
+        know.changes.pop(key, None)
+    memory.keep(know)
+
+
+def let_go(
+    know: Know,
+    keys: Collection[Key],
+    notes: Mapping[Key, Mapping[str, str]] = MappingProxyType({}),
+) -> None:
     """Let held and ended jobs go: their dependency files come back, what ended is open again."""
     for key in keys:
         put = know.paths.held / names.dependency(key)
@@ -111,7 +149,13 @@ def let_go(know: Know, keys: Collection[Key]) -> None:
             target.touch()
     at = know.clock.wall()
     ended = [know.jobs[key] for key in keys if know.jobs[key].life in ENDED]
-    _reopen(know, [Event(at, Kind.REOPENED, job.key, job.n) for job in ended])
+    _reopen(
+        know,
+        [
+            Event(at, Kind.REOPENED, job.key, job.n, notes=notes.get(job.key, MappingProxyType({})))
+            for job in ended
+        ],
+    )
     read_folders(know, {job_folder(key) for key in keys})
 
 
@@ -120,7 +164,8 @@ def retry_failed(know: Know, *, whole: bool) -> None:
     failed = {event.key for event in know.news if event.kind == Kind.FAILED}
     jobs = know.jobs.values() if whole else [know.jobs[key] for key in sorted(failed)]
     retries = know.settings.retries
-    events = choose.retry(jobs, retries, know.clock.wall())
+    alone = (job for job in jobs if job.key not in know.changes)
+    events = choose.retry(alone, retries, know.clock.wall())
     for event in events:
         nth = f", {event.notes[choose.RETRY]} of {retries}" if event.notes else ""
         log.info("%s is tried again%s", event.key, nth)

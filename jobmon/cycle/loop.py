@@ -19,7 +19,7 @@ from jobmon.cluster.cluster import Cluster
 from jobmon.core.life import IN_SYSTEM
 from jobmon.core.model import Event, Life, Mono, Standing
 from jobmon.cycle import memory
-from jobmon.cycle.hands import Deleter, retry_failed, take_requests
+from jobmon.cycle.hands import Deleter, clear, retry_failed, take_requests
 from jobmon.cycle.look import Looker
 from jobmon.cycle.pull import Puller
 from jobmon.cycle.record import Recorder
@@ -142,6 +142,7 @@ class Loop:
         self._look_took = know.clock.now() - asked
         retry_failed(know, whole=whole)
         self._deleter.step(seen)
+        clear(know, self.cluster)
         settle_ready(know)
         push(know, self.cluster, seen)
         if not self.stop.is_set():

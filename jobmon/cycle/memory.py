@@ -5,7 +5,8 @@ is looked at by ``--once`` again and again would never get beyond the first doub
 Their times are of the clock that counts from the boot, so another boot makes them void.
 
 Which attempts a person has asked to kill is kept too, and outlives a boot: without it they would
-be called failed. It is written before the request that asked for it is taken away.
+be called failed. So are retries that wait for files to be cleared. Both are written before the
+request that asked for them is taken away.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jobmon.core.choose import Refusal
 from jobmon.core.model import Key, Mono
 from jobmon.core.settle import Doubt
+from jobmon.cycle.change import Change
 from jobmon.run import host
 from jobmon.run.atomic import write_atomically
 
@@ -38,6 +40,7 @@ def keep(know: Know) -> None:
             "stuck": know.stuck,
             "conflicts": sorted(know.conflicts),
             "killing": {key: n(key) for key in sorted(know.killing)},
+            "changes": {k: [c.n, dict(c.sets), c.clean] for k, c in know.changes.items()},
         }
     )
     if text != know.kept:
@@ -56,6 +59,11 @@ def recall(know: Know) -> None:
             if data.get("killing", {}).get(key) == know.jobs[key].n
         }
         know.conflicts = set(map(str, data.get("conflicts", ())))
+        know.changes = {
+            Key(key): Change(int(n), dict(sets), tuple(clean))
+            for key, (n, sets, clean) in data.get("changes", {}).items()
+            if key in know.jobs
+        }
         if not boot or data["boot"] != boot:
             return
         doubts = {Key(k): (n, Doubt(*doubt)) for k, (n, *doubt) in data["doubts"].items()}

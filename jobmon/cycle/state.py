@@ -13,6 +13,7 @@ from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Event, JobID, Key, Life, Mono, Standing
 from jobmon.core.settle import Doubt
 from jobmon.cycle import memory
+from jobmon.cycle.change import Change
 from jobmon.run import names, views
 from jobmon.run.atomic import write_atomically
 from jobmon.run.journal import Journal, jobs_of
@@ -59,6 +60,7 @@ class Know:
     doubts: dict[Key, Doubt] = field(default_factory=dict)
     refusals: dict[Key, Refusal] = field(default_factory=dict)
     killing: set[Key] = field(default_factory=set)
+    changes: dict[Key, Change] = field(default_factory=dict)  # retries that clear files first
     unheard: dict[Key, Mono] = field(default_factory=dict)  # attempts without an answer, since
     leaving: dict[JobID, Key] = field(default_factory=dict)  # of ended jobs that are still listed
     past: dict[JobID, Key] = field(default_factory=dict)  # of jobs that had ended before the start

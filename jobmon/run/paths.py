@@ -53,3 +53,11 @@ def read_conflicts(paths: Paths) -> list[str]:
         return [str(path) for path in json.loads(paths.memory.read_bytes())["conflicts"]]
     except (OSError, ValueError, LookupError, TypeError):
         return []
+
+
+def read_changes(paths: Paths) -> set[Key]:
+    """The jobs whose retry waits until files are cleared."""
+    try:
+        return set(map(Key, json.loads(paths.memory.read_bytes())["changes"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()

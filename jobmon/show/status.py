@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from jobmon.core.life import ENDS, Job
+from jobmon.core.life import ENDS, OPEN
 from jobmon.core.model import Key, Kind
 from jobmon.core.pace import Pace, took
 from jobmon.core.rows import Row
@@ -62,7 +62,7 @@ def _job(row: Row, now: datetime) -> dict[str, object]:
         "cause": row.cause or None,
         "attempts": job.n,
         "took": took(job),
-        "lasted": _lasted(job, now),
+        "lasted": _lasted(row, now),
         "history": [
             {"event": str(event.kind), "time": names.stamp(event.at), "jobid": event.jobid}
             for event in job.history
@@ -111,11 +111,12 @@ def as_list(rows: Sequence[Row], now: datetime) -> list[str]:
     width = min(WIDEST, max(map(len, keys), default=0))
     found = []
     for key, row in zip(keys, rows, strict=True):
-        lasted = _lasted(row.job, now)
+        lasted = _lasted(row, now)
         seconds = took(row.job) if lasted is None else lasted
         how_long = span(seconds) if seconds is not None else ""
+        jobid = row.job.jobid if row.job.jobid is not None and row.job.life not in OPEN else "-"
         why = printable(row.reason) if row.reason else _waits(row)
-        line = f"{key:{width}}  {row.state:9}  {how_long:12} {row.job.jobid or '-':10} {why}"
+        line = f"{key:{width}}  {row.state:9}  {how_long:12} {jobid:10} {why}"
         found.append(line.rstrip())
     return found
 
@@ -127,11 +128,12 @@ def _waits(row: Row) -> str:
     return f"waits for {printable(row.missing[0])}{more}"
 
 
-def _lasted(job: Job, now: datetime) -> float | None:
-    """Seconds since its state began; None for one that ended, or had none."""
-    if not job.history or job.history[-1].kind in ENDS:
+def _lasted(row: Row, now: datetime) -> float | None:
+    """Seconds since its state began; None for one that ended, or that hangs on files."""
+    history = row.job.history
+    if not history or history[-1].kind in ENDS or row.state in {"held", "waiting", "blocked"}:
         return None
-    return max(0.0, (now - job.history[-1].at).total_seconds())
+    return max(0.0, (now - history[-1].at).total_seconds())
 
 
 def _pace(view: View, now: datetime) -> Pace | None:

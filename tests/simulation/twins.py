@@ -387,6 +387,69 @@ def _answers(host: Host, token: str, name: str, words: list[str]) -> Steps:
     yield _bytes(f"{token} batch {name} {code} {path}\n") + said + _bytes(f"\n{token} said\n")
 
 
+def files(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
+    """As ``files.sh``: there are no links here, and what is seen of files may lag."""
+    token, twin, run = args
+    if wrong := (yield from _astray(host, twin, run)):
+        yield _bytes(f"{token} twin {wrong}\n")
+        return
+    for kind, *words in steps:
+        match kind:
+            case "l":
+                yield from _names(host, token, _at(twin, words[0]))
+            case "t":
+                yield from _piece(host, token, twin, words)
+            case "c":
+                yield from _clear(host, token, twin, words)
+            case "q":
+                yield _bytes(f"{token} whole\n")
+
+
+def _names(host: Host, token: str, folder: str) -> Steps:
+    yield None
+    found = sorted(host.disk.names(folder, host.now), key=lambda n: (n.startswith("."), _bytes(n)))
+    for name in found:
+        yield None
+        if host.disk.read(_at(folder, name), host.now) is not None:
+            yield _bytes(f"{token} name {name}\n")
+    yield _bytes(f"{token} listed\n")
+
+
+def _piece(host: Host, token: str, twin: str, words: Sequence[str]) -> Steps:
+    path, start, most = words
+    yield None
+    data = host.disk.read(_at(twin, path), host.now)
+    if data is None:
+        return
+    first = int(start) if start else len(data) - int(most)
+    if not 0 <= first <= len(data):
+        first = 0
+    yield None
+    yield _bytes(f"{token} piece {first} {len(data)}\n")
+    yield data[first : first + int(most)] + _bytes(f"\n{token} said\n")
+
+
+def _clear(host: Host, token: str, twin: str, words: Sequence[str]) -> Steps:
+    record, folder, *names = words
+    for name in names:
+        yield None
+        if host.disk.exists(_record(twin, record)):
+            yield _bytes(f"{token} claimed {record}\n")
+            return
+        path = _at(twin, folder, name)
+        host.disk.remove(path)
+        yield None
+        if host.disk.exists(path):
+            yield _bytes(f"{token} left {record} {name}\n")
+
+
 TWINS: Mapping[str, Callable[[Host, Sequence[str], Sequence[Step]], Steps]] = MappingProxyType(
-    {"ask": ask, "submit": submit, "recover": recover, "twin": twin, "probe": probe}
+    {
+        "ask": ask,
+        "submit": submit,
+        "recover": recover,
+        "twin": twin,
+        "probe": probe,
+        "files": files,
+    }
 )
