@@ -53,6 +53,7 @@ class Truth:
     forgotten: float = NEVER  # when the controller forgets it
     accounted: float = NEVER  # when the accounting shows its end
     next: Due | None = None
+    scratch: str = ""  # a file that it works on while it runs, and leaves behind
 
     @property
     def alive(self) -> bool:
@@ -70,6 +71,7 @@ class Batch:
     fate: Callable[[str, int], Fate]
     accepted: Callable[[Truth], None]
     jobs: list[Truth] = field(default_factory=list)
+    robbed: list[Truth] = field(default_factory=list)  # whose scratch was gone while they ran
     number: int = 4710
     down_until: float = 0.0
     hung_until: float = 0.0
@@ -142,6 +144,10 @@ class Batch:
 
     def _start(self, job: Truth) -> None:
         job.state = "RUNNING"
+        # As most programs do, each attempt uses the same name again.
+        scratch = f"{job.folder}/scratch.{job.script}"
+        if self.disk.write(scratch, b"x\n", int(EPOCH + self.world.now)):
+            job.scratch = scratch
         fate = job.fate
         if fate.marks and fate.early:
             job.next = self.world.after(fate.runs, lambda: self._mark_early(job))
@@ -177,6 +183,8 @@ class Batch:
 
     def _end(self, job: Truth, end: str, code: int) -> None:
         now = self.world.now
+        if job.scratch and not self.disk.exists(job.scratch):
+            self.robbed.append(job)
         if job.next is not None:
             job.next.off = True
         job.state, job.end, job.code, job.ended = "ENDED", end, code, now

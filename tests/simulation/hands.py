@@ -35,7 +35,7 @@ class Person:
             "jobmon kill --hold, release": lambda: self._kill(made, hold=True),
             "quelist reordered": self._reorder,
             "script edited": lambda: self._edit(made),
-            "jobmon retry": lambda: self._ask({"do": "retry", "keys": list(made.tree)}),
+            "jobmon retry": lambda: self._retry(made),
             "script changed there": lambda: self._edit_there(made),
         }
         for name, deed in deeds.items():
@@ -76,6 +76,13 @@ class Person:
         self._ask({"do": "kill", "keys": keys, "hold": hold})
         if hold:
             self.world.after(100.0, lambda: self._ask({"do": "release", "keys": keys}))
+
+    def _retry(self, made: Plan) -> None:
+        """All that ended, now and when more has: after clearing what it left behind, or not."""
+        clean = self.world.chance.choice(([], ["scratch.*", "*.e[0-9]*"]))
+        body = {"do": "retry", "keys": list(made.tree), "clean": clean}
+        for later in (0.0, 40.0, 90.0, 200.0):
+            self.world.after(later, lambda: self._ask(body))
 
     def _ask(self, body: dict[str, object]) -> None:
         if self.run.is_dir():

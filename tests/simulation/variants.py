@@ -16,7 +16,8 @@ from jobmon.cluster import lookup
 from jobmon.cluster.base import Step
 from jobmon.cluster.batch import pbs, sge, slurm
 from jobmon.cluster.cluster import Cluster
-from jobmon.core.model import Answer, Event, Kind, Life, Refused, Unclear, Verdict
+from jobmon.core.model import Answer, Event, Key, Kind, Life, Refused, Unclear, Verdict
+from jobmon.cycle import change
 from jobmon.cycle.look import Looker
 from jobmon.cycle.state import Know
 from simulation import link, twins
@@ -184,6 +185,20 @@ def gone_is_finished() -> contextlib.AbstractContextManager[None]:
     return _instead(Cluster, "confirm", confirm)
 
 
+@contextlib.contextmanager
+def clear_at_any_time() -> Iterator[None]:
+    """Files are cleared before a retry, whoever of their folder runs."""
+
+    def due(know: Know) -> dict[str, list[Key]]:
+        found: dict[str, list[Key]] = {}
+        for key in know.changes:
+            found.setdefault(key.rpartition("/")[0], []).append(key)
+        return found
+
+    with _instead(change, "_due", due):
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A variant, and the faults under which what it lacks is missed."""
@@ -213,6 +228,7 @@ ALL: Mapping[str, Broken] = {
         any_job_in_its_place, ("login node dies after qsub", "jobmon retry")
     ),
     "gone is finished": Broken(gone_is_finished),
+    "clear at any time": Broken(clear_at_any_time, ("jobmon retry",)),
     "trust half a listing": Broken(trust_the_listing, ("half a listing",)),
 }
 """By name, as ``scripts/simulate --variant`` wants it."""

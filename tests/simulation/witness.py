@@ -149,6 +149,8 @@ class Witness:
             self.violated(f"the journal cannot be read any more: {error}")
             return
         self._files_agree(paths, told, jobs)
+        for job in self.batch.robbed if self.batch else []:
+            self.violated(f"{job.key} ({job.id}) ran, and a file of its was removed")
         for job in self.batch.jobs if self.batch else []:
             self._not_forgotten(job, jobs.get(Key(job.key)))
         for key, known in jobs.items():
