@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from jobmon import __version__, notices
 from jobmon.run_commands import COMMANDS
+
+
+def _complete_template(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from jobmon.act.init import templates  # noqa: PLC0415
+
+    return [name for name in templates() if name.startswith(incomplete)]
 
 
 class Verbs(click.Group):
@@ -25,6 +32,13 @@ class Verbs(click.Group):
         if args and args[0].startswith("-") and args[0] not in {"--help", "-h", "--version"}:
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            inner = click.Context(run_command, ctx, info_name="run")
+            found += run_command.shell_complete(inner, incomplete)
+        return list({item.value: item for item in found}.values())
 
 
 class TakesFiles(click.Command):
@@ -88,7 +102,13 @@ def run_command(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    """Make a run of a project, or take one up, and mind it to its end."""
+    """Make a run of a project, or take one up, and mind it to its end.
+
+    \b
+    Examples:
+      jobmon --ldir materials --rdir materials --remote user@host --daemon
+      jobmon --ldir materials/latest
+    """
     import logging  # noqa: PLC0415
 
     from jobmon.act.start import Wish, start  # noqa: PLC0415
@@ -137,7 +157,7 @@ def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) 
 
 
 @cli.command(cls=TakesFiles)
-@click.argument("template", required=False)
+@click.argument("template", required=False, shell_complete=_complete_template)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--poscar",
@@ -156,7 +176,14 @@ def init(
     sets: tuple[str, ...],
     listing: bool,
 ) -> None:
-    """Start a project FOLDER from a TEMPLATE."""
+    """Start a project FOLDER from a TEMPLATE.
+
+    \b
+    Examples:
+      jobmon init --list
+      jobmon init ising study
+      jobmon init ecalj-qsgw gaas --poscar POSCAR.* --set niter=5 --set nk=6
+    """
     from jobmon.act.init import init as act  # noqa: PLC0415
     from jobmon.act.init import parse_sets, templates  # noqa: PLC0415
     from jobmon.run.usage import UsageError  # noqa: PLC0415
@@ -176,7 +203,12 @@ def init(
 @cli.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def demo(folder: Path | None) -> None:
-    """Run the ising template on this machine, to see how it goes."""
+    """Run the ising template on this machine, to see how it goes.
+
+    \b
+    Example:
+      jobmon demo
+    """
     from jobmon.act.demo import demo as act  # noqa: PLC0415
 
     sys.exit(act(folder, notices.answer))

@@ -40,7 +40,8 @@ _STATES = click.option(
     "states",
     multiple=True,
     type=click.Choice(STATES),
-    help="Only jobs in this state; repeatable.",
+    metavar="STATE",
+    help="Only jobs in this state, as 'failed'; repeatable.",
 )
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
@@ -70,7 +71,7 @@ def status(run: Path, as_json: bool, states: tuple[str, ...], keys: tuple[str, .
         shown.as_table(folder, now, notices.answer)
         return
     seen = view(folder)
-    wanted = meant(seen, keys or ["."], states)
+    wanted = meant(seen, keys, states) if keys or states else list(seen.jobs)
     if as_json:
         click.echo(shown.as_json(seen, wanted, now))
         return

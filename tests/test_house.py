@@ -27,7 +27,8 @@ ARROWS: dict[str, set[str]] = {
     "show": {"run", "core"},
     "act": {"cycle", "cluster", "run", "core", "show", "notices"},
     "daemon": {"cluster.links.login"},
-    "cli": {"act", "show", "daemon", "notices"},
+    "cli": {"act", "show", "daemon", "notices", "run_commands"},
+    "run_commands": {"act", "show", "notices"},
     "__main__": {"cli"},
 }
 
@@ -37,6 +38,9 @@ BESIDE = {
     ("cluster", "localqueue"): "its batch system is called by its program and its folder",
     ("cli", "cluster.links.login"): "the terminal is who is asked",
     ("cli", "run"): "a wrong word on the command line is a UsageError",
+    ("run_commands", "cluster.links.login"): "the terminal is who is asked",
+    ("run_commands", "run"): "a wrong word on the command line is a UsageError",
+    ("run_commands", "core.rows"): "the states are words of the command line",
 }
 
 

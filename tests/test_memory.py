@@ -23,6 +23,7 @@ def know(folder: Path, n: int, **more: Any) -> Any:
         "jobs": {KEY: Job(KEY, Life.STARTED, n)},
         "in_system": {KEY},
         "killing": set(),
+        "changes": {},
         "conflicts": set(),
         "kept": "",
     }

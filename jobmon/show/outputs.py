@@ -83,10 +83,11 @@ def _regex(pattern: str) -> str:
     if not _WILD.search(pattern):
         return re.escape(pattern)
     pieces = re.findall(r"\\.|\[[^\]]+\]|.", pattern, re.DOTALL)
-    signs = {"*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        piece
-        if piece.startswith("[") and len(piece) > 1
-        else signs.get(piece, re.escape(piece[-1]))
-        for piece in pieces
-    )
+    return "".join(map(_piece, pieces))
+
+
+def _piece(piece: str) -> str:
+    if piece.startswith("[") and len(piece) > 1:
+        inner = re.sub(r"([\[\\&~|])", r"\\\1", piece[1:-1])
+        return f"[{inner}]"
+    return {"*": "[^/]*", "?": "[^/]"}.get(piece, re.escape(piece[-1]))

@@ -12,7 +12,8 @@ from jobmon.show.read import View
 
 
 def meant(seen: View, words: Sequence[str], states: Sequence[str] = ()) -> list[Key]:
-    """The jobs that job keys, folders or patterns mean, as far as they are in one of ``states``.
+    """The jobs that job keys, folders or patterns mean, as far as they are in one of ``states``,
+    folder by folder as people count.
 
     Raises UsageError for a word that means none, and where neither words nor states are given.
     """
@@ -23,7 +24,7 @@ def meant(seen: View, words: Sequence[str], states: Sequence[str] = ()) -> list[
         raise UsageError(
             f"{', '.join(unknown)}: no job, folder or pattern of {seen.run} is called so"
         )
-    return found
+    return sorted(found, key=names.order)
 
 
 def one(seen: View, word: str, verb: str) -> Key:

@@ -80,7 +80,7 @@ class Person:
     def _retry(self, made: Plan) -> None:
         """All that ended, now and when more has: after clearing what it left behind, or not."""
         clean = self.world.chance.choice(([], ["scratch.*", "*.e[0-9]*"]))
-        body = {"do": "retry", "keys": list(made.tree), "clean": clean}
+        body: dict[str, object] = {"do": "retry", "keys": list(made.tree), "clean": clean}
         for later in (0.0, 40.0, 90.0, 200.0):
             self.world.after(later, lambda: self._ask(body))
 
