@@ -50,7 +50,8 @@ class TakesFiles(click.Command):
         for n, word in enumerate(args):
             if word.startswith("-"):
                 taking = word == "--poscar"
-                if taking and (n + 1 == len(args) or args[n + 1].startswith("-")):
+                alone = n + 1 == len(args) or args[n + 1].startswith("-")
+                if taking and alone and not ctx.resilient_parsing:  # a shell completes it
                     raise click.UsageError("--poscar wants one file or more.", ctx)
                 if not taking:
                     words.append(word)

@@ -341,7 +341,11 @@ def alike(text: str) -> list[str]:
     """What must be the same in every run: no times, numbers of processes, or order in a cycle."""
     for pattern, shown in (
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[+-]\d\d:\d\d|Z)?", "TIME"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
         (r"^\d\d:\d\d:\d\d ", "CLOCK "),
+        (r"^[\d.,]+ jobs finished an hour.*$", "PACE"),
+        (r"\bfor (?:\d+ (?:s|min|h|d)\b ?)+", "for SPAN "),
+        (r"\bas \d+$", "as ID"),
         (r"\b\d{8}_\d{6}\b", "DATE"),
         (r" running@TIME", ""),
         (r"@\d+\b", "@ID"),

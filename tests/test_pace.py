@@ -44,6 +44,8 @@ def test_nothing_is_known_before_the_first_end(tmp_path: Path) -> None:
     found = pace(tmp_path, chain("a", 2), {"a/qsub.0": RUNNING})
     assert found == Pace(None, 2, 2, None)
     assert pace_words(found) == [] == pace_words(None)
+    assert pace_words(Pace(12345.6, 0, 0, None)) == ["12,346 jobs finished an hour"]
+    assert pace_words(Pace(1.234, 0, 0, None)) == ["1.23 jobs finished an hour"]
 
 
 def test_the_rest_is_the_work_over_the_places(tmp_path: Path) -> None:

@@ -153,7 +153,8 @@ def pace_words(pace: Pace | None) -> list[str]:
         return []
     found = []
     if pace.per_hour is not None:
-        found.append(f"{pace.per_hour:.3g} jobs finished an hour")
+        rate = f"{pace.per_hour:,.0f}" if pace.per_hour >= 100 else f"{pace.per_hour:.3g}"
+        found.append(f"{rate} jobs finished an hour")
     if pace.to_end is not None:
         low, middle, high = map(span, pace.to_end)
         told = f"about {middle} to the end" + (f" ({low} to {high})" if low != high else "")
