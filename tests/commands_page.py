@@ -51,13 +51,14 @@ _JOBMON_COMPLETE=fish_source jobmon | source
 
 EXAMPLES = re.compile(r"\n *Examples?:\n(?P<lines>(?: {4}.*\n)+)")
 
+HELP = re.compile(r"(\n\nOptions:)?\n +(?:-h, )?--help .*\n$")
+"""The line on --help itself, which every command has."""
+
 
 def text_of(name: str, command: click.Command) -> str:
     """The section of one command."""
-    context = click.Context(
-        command, info_name=f"jobmon {name}", terminal_width=92, help_option_names=["-h", "--help"]
-    )
-    told = f"{command.get_help(context)}\n"
+    context = click.Context(command, info_name=f"jobmon {name}", terminal_width=92)
+    told = HELP.sub("\n", f"{command.get_help(context)}\n")
     found = EXAMPLES.search(told)
     assert found is not None, f"'jobmon {name} --help' has no example"
     lines = re.sub(r"(?m)^ +", "", found["lines"])
