@@ -117,7 +117,9 @@ def test_a_late_marker_finishes_what_waits_to_be_tried_again(project: Path) -> N
         until(lambda: len((run / "quelist").read_text().splitlines()) == 3, what="the quelist")
         until(lambda: count(run, "running") == 1, what="a")
         head, first, second = (run / "quelist").read_text().splitlines()
-        (run / "quelist").write_text("\n".join([head, second, first]) + "\n")
+        edited = run / ".edited~"
+        edited.write_text("\n".join([head, second, first]) + "\n")
+        edited.replace(run / "quelist")  # as editors do: no moment in which it is half there
         (twin / "a" / "go").touch()
         until(lambda: count(run, "ready") == 3 and count(run, "started") == 2, what="b's turn")
         assert status(run)["state"]["a/qsub.0"] == "ready"
