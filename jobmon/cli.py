@@ -142,8 +142,12 @@ _OF_ONE_START = {
 def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) -> None:
     """Look at the tree and the cluster before the first run; submit and change nothing.
 
-    Takes the settings of 'jobmon run': jobmon check --ldir materials. Each line is green, yellow
-    or red, with the way out. Exit code: 0 if all is green, 1 if a line is yellow, 2 if one is red.
+    Takes the settings of 'jobmon run'. Each line is green, yellow or red, with the way out. Exit
+    code: 0 if all is green, 1 if a line is yellow, 2 if one is red.
+
+    \b
+    Example:
+      jobmon check --ldir materials
     """
     from jobmon.act.check import check  # noqa: PLC0415
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415

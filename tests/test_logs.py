@@ -51,6 +51,8 @@ def following(run: Path, key: str, out: Path) -> subprocess.Popen[bytes]:
         (["*.out"], "12", ["a.out", "b.dat"], "a.out"),
         (["logs/x.o*"], "12", ["logs/x.o12", "logs/x.o9", "x.o9"], "logs/x.o12"),
         (["[[]a].log"], "12", ["[a].log", "a.log"], "[a].log"),
+        (["*.[0-9]*.out"], "12", ["job.12.out", "job.13.out"], "job.12.out"),
+        (["*.[0-9]*.out"], "12", ["job.13.out"], ""),
         ([], None, ["qsub.0.o12"], ""),
         ([], "12", ["result.dat", "o12"], ""),
     ],

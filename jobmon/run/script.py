@@ -36,7 +36,7 @@ _HEREDOC = re.compile(rb"<<-?[ \t]*[\"'\\]?__([A-Za-z0-9_]+)__")
 _DIRECTIVE = re.compile(r"#(PBS|\$|SBATCH|PJM)(?=\s|-)[ \t]*(.*)")
 OUTPUTS = ("slurm-*.out", "*.[oe][0-9]*", "*.p[oe][0-9]*")
 _PERCENT = frozenset({"SBATCH", "PJM"})  # whose names of outputs have %j; a folder's never
-_PJM_OUTPUTS = ("*.[0-9]*.out", "*.[0-9]*.err", "*.[0-9]*.stats", "*.[0-9]*.out.[0-9]*")
+PJM_OUTPUTS = ("*.[0-9]*.out", "*.[0-9]*.err", "*.[0-9]*.stats", "*.[0-9]*.out.[0-9]*")
 _GUARDS = re.compile(
     r"&&|\|\||\b(if|case|while|exit|exec|raise|assert|trap|set\s+-[a-z]*e[a-z]*|set\s+-o\s+errexit)\b"
     r"|\A#!\S+(\s+\S+)?\s+-[a-z]*e"
@@ -120,7 +120,7 @@ def output_patterns(script: str, cwd: str = "") -> list[str]:
     patterns = list(OUTPUTS)
     for system, words in directives(script):
         if system == "PJM":
-            patterns += _PJM_OUTPUTS
+            patterns += PJM_OUTPUTS
         for name in _named_outputs(system, words):
             inside = _inside(system, name, cwd)
             if inside is None:

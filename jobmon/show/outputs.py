@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jobmon.core.model import JobID, Key
 from jobmon.run import names
-from jobmon.run.script import OUTPUTS, output_patterns
+from jobmon.run.script import OUTPUTS, PJM_OUTPUTS, output_patterns
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -44,7 +44,8 @@ def chosen(files: Iterable[str], patterns: Sequence[str], jobid: JobID | None) -
     number = jobid.partition(".")[0].partition("[")[0] if jobid else ""
     has_id = re.compile(rf"(?<![0-9]){re.escape(number)}(?![0-9])" if number else r"(?!)")
     mine = [name for name in hits if has_id.search(posixpath.basename(name)) or name in patterns]
-    own = [pattern for pattern in patterns if pattern not in OUTPUTS and _WILD.search(pattern)]
+    given = {*OUTPUTS, *PJM_OUTPUTS}
+    own = [pattern for pattern in patterns if pattern not in given and _WILD.search(pattern)]
     if mine or not own:
         return mine
     unnumbered = re.compile("|".join(f"(?:{_regex(pattern)})" for pattern in own))
