@@ -23,6 +23,7 @@ from session import (
     until,
 )
 from shell_lab import RUN_ID, SHELLS, Lab
+from test_retry import dies
 
 from jobmon.cluster.files import Clear, Files
 from jobmon.cluster.ledger import record_name
@@ -151,6 +152,20 @@ def test_a_file_that_cannot_be_removed_keeps_the_job_as_it_is(project: Path, run
     assert "not retried: m/qsub.0; jobmon.log says why" in said
     assert count(run, "reopened") == 0 and status(run)["state"]["m/qsub.0"] == "failed"
     assert twin.is_dir()
+
+
+def test_no_clearing_is_lost_by_kill_9_and_none_does_harm_twice(project: Path, run: Path) -> None:
+    there, here = twin_of(project) / "m" / "big.tmp", run / "m" / "big.tmp"
+    (run / "m" / "mended").touch()
+    owner.request(run, {"do": "retry", "keys": ["m/qsub.0"], "clean": ["*.tmp"]})
+    dies(run, "jobmon.run.owner", "done")  # it is remembered, and the request still there
+    dies(run, "jobmon.cluster.files", "Files.clear")
+    assert owner.waiting(run) == [] and there.exists() and here.exists()
+    dies(run, "jobmon.cycle.hands", "let_go")  # all is cleared, and the journal does not know
+    assert not there.exists() and not here.exists() and count(run, "reopened") == 0
+    jobmon("--ldir", run, code=0)
+    assert (count(run, "reopened"), count(run, "started"), count(run, "finished")) == (1, 3, 2)
+    agree(run)
 
 
 def test_patterns_that_leave_the_folder_are_refused(project: Path, run: Path) -> None:
