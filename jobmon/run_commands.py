@@ -70,12 +70,12 @@ def status(run: Path, as_json: bool, states: tuple[str, ...], keys: tuple[str, .
     if not (as_json or states or keys):
         shown.as_table(folder, now, notices.answer)
         return
-    seen = view(folder)
-    wanted = meant(seen, keys, states) if keys or states else list(seen.jobs)
     if as_json:
+        seen = view(folder)
+        wanted = meant(seen, keys, states) if keys or states else list(seen.jobs)
         click.echo(shown.as_json(seen, wanted, now))
         return
-    for line in shown.as_list([seen.by_key[key] for key in wanted], now):
+    for line in shown.as_list(shown.listed(folder, keys, states), now):
         notices.answer(line)
 
 

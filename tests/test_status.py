@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from session import jobmon
 from view_lab import FAILED, FINISHED, READY, RUNNING, run_of
 
+from jobmon.core.model import Event, JobID, Key, Kind
 from jobmon.core.rows import STATES
+from jobmon.run import shown
+from jobmon.run.journal import Journal
+from jobmon.run.paths import Paths
+from jobmon.show import status
+from jobmon.show.read import view
 
 NEEDS = {
     "a/qsub.0": "",
@@ -119,3 +126,37 @@ def test_a_run_whose_settings_cannot_be_read_has_no_pace(run: Path) -> None:
     (run / "jobmon.yaml").write_text("remote: [\n")
     assert not any("to the end" in line for line in printed(run))
     assert json.loads("\n".join(printed(run, "--json")))["pace"] is None
+
+
+def test_chosen_jobs_of_a_large_run_are_the_same_without_reading_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now().astimezone().replace(microsecond=0)
+    whole = status.as_list(status.listed(run, ["."], ()), now)
+    paths = Paths(run)
+    seen = view(run)
+    left = shown.Shown("then")
+    for row in seen.rows():
+        left.states[row.job.key], left.why[row.job.key] = row.state, row.reason
+    monkeypatch.setattr(shown, "LARGE", len(left.states))
+    shown.write(paths, left, paths.journal.stat().st_size)
+    monkeypatch.setattr(status, "view", None)  # it is not called
+    assert status.as_list(status.listed(run, ["."], ()), now) == whole
+    assert [row.job.key for row in status.listed(run, ["b"], ["blocked"])] == [
+        "b/qsub.1",
+        "b/qsub.2",
+    ]
+    (last,) = status.listed(run, ["b/qsub.2"], ())
+    assert last.missing == ("b/qsub.finished.1", "b/more.dat")
+    with Journal.open(paths.journal) as journal:  # since then
+        ready = seen.jobs[Key("b/qsub.10")]
+        journal.append(
+            [
+                Event(now, Kind.SUBMITTING, ready.key, 1),
+                Event(now, Kind.STARTED, ready.key, 1, JobID("77")),
+                Event(now, Kind.FINISHED, Key("a/qsub.1"), 1, seen.jobs[Key("a/qsub.1")].jobid),
+            ]
+        )
+    ten, one = status.as_list(status.listed(run, ["b/qsub.10", "a/qsub.1"], ()), now)[::-1]
+    assert ten.split() == ["b/qsub.10", "submitted", "0", "s", "77"]
+    assert one.split()[:2] == ["a/qsub.1", "finished"]

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from jobmon.core.model import Key
+from jobmon.core.rows import Row
 from jobmon.run import names
 from jobmon.run.usage import UsageError
-from jobmon.show.read import View
 
 
-def meant(seen: View, words: Sequence[str], states: Sequence[str] = ()) -> list[Key]:
+class Shown(Protocol):
+    """The jobs of a run as they are shown: a ``View``, or a ``Glance``."""
+
+    @property
+    def run(self) -> Path: ...
+
+    @property
+    def by_key(self) -> Mapping[Key, Row]: ...
+
+
+def meant(seen: Shown, words: Sequence[str], states: Sequence[str] = ()) -> list[Key]:
     """The jobs that job keys, folders or patterns mean, as far as they are in one of ``states``,
     folder by folder as people count.
 
@@ -27,7 +39,7 @@ def meant(seen: View, words: Sequence[str], states: Sequence[str] = ()) -> list[
     return sorted(found, key=names.order)
 
 
-def one(seen: View, word: str, verb: str) -> Key:
+def one(seen: Shown, word: str, verb: str) -> Key:
     """The one job that ``word`` means. Raises UsageError."""
     keys = meant(seen, [word])
     if len(keys) != 1:
@@ -36,11 +48,11 @@ def one(seen: View, word: str, verb: str) -> Key:
 
 
 def select(
-    view: View, words: Sequence[str], states: Sequence[str] = ()
+    view: Shown, words: Sequence[str], states: Sequence[str] = ()
 ) -> tuple[list[Key], list[str]]:
     """The jobs that words mean (all of them, without words) and that are in one of ``states`` (in
     any, without states); and the words that mean none."""
-    found, unknown = chosen(list(view.jobs), words) if words else (list(view.jobs), [])
+    found, unknown = chosen(list(view.by_key), words) if words else (list(view.by_key), [])
     return [key for key in found if not states or view.by_key[key].state in states], unknown
 
 

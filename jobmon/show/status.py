@@ -18,7 +18,9 @@ from jobmon.run import names, shown, spending
 from jobmon.run.owner import holder
 from jobmon.run.paths import Paths, read_conflicts
 from jobmon.run.usage import UsageError
+from jobmon.show.glance import glance
 from jobmon.show.read import View, view
+from jobmon.show.select import meant
 from jobmon.show.summary import conflicts, counts, summary
 from jobmon.show.words import bar, span
 
@@ -103,6 +105,15 @@ def as_table(run: Path, now: datetime, say: Callable[[str], None]) -> None:
         say("in need of a person:")
     for line in rest:
         say(line)
+
+
+def listed(run: Path, words: Sequence[str], states: Sequence[str]) -> list[Row]:
+    """The jobs that words and states mean; a large run is not read for that. Raises UsageError."""
+    quick = glance(run)
+    if quick is not None:
+        return quick.whole(meant(quick, words, states))
+    seen = view(run)
+    return [seen.by_key[key] for key in meant(seen, words, states)]
 
 
 def as_list(rows: Sequence[Row], now: datetime) -> list[str]:
