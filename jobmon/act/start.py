@@ -28,6 +28,8 @@ from jobmon.core.model import Event, Kind, Life
 from jobmon.cycle import begin
 from jobmon.cycle.loop import Loop
 from jobmon.cycle.survey import survey, take
+from jobmon.notify.notifier import Notifier
+from jobmon.notify.send import require
 from jobmon.run import views
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
@@ -108,7 +110,11 @@ def _start(
             say(f"made and pushed: {run}")
             say(f"start it by: jobmon --ldir {shlex.quote(str(run))}")
             return OK
-        return _turn(work, wish, stop, say, ready)
+        know = work.know
+        lives = {key: job.life for key, job in know.jobs.items()}
+        name = f"{place.project.name}/{run.name}"
+        with Notifier(it.settings.notify, name, lives, lambda: len(know.jobs)) as notifier:
+            return _turn(work, wish, stop, notifier, say, ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class _Made:
 def _new(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Made:
     """Look at the cluster first, and make the run folder only when all is well."""
     settings = _project_settings(place, wish, say)
+    require(settings.notify)
     date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     with make.copying(place.project) as copied:
         parsed = make.check(place.project / "init")
@@ -151,12 +158,14 @@ def _again(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _M
     paths = Paths(run)
     if paths.settings.exists():
         settings, identity = settings_of(run, wish.flags)
+        require(settings.notify)
         return _Made(run, link_to(settings, ask), settings, identity)
     if paths.pushed.exists():  # it is no older loop's
         raise UsageError(
             f"{paths.settings} is gone, and with it which run this is; put it back from a copy"
         )
     settings = _project_settings(place, wish, say)
+    require(settings.notify)
     link = link_to(settings, ask)
     try:
         identity = identify(place, run.name, settings, link, say)
@@ -248,6 +257,7 @@ def _turn(
     work: Opened,
     wish: Wish,
     stop: threading.Event,
+    notifier: Notifier,
     say: Callable[[str], None],
     ready: Callable[[int], None],
 ) -> int:
@@ -257,6 +267,7 @@ def _turn(
         marked = sum(1 for job in know.jobs.values() if job.life == Life.FINISHED and not job.n)
         if marked:
             say(f"{marked} jobs have their marker already and count as finished")
+        notifier.begin()
         ready(OK)
 
     finished = sum(1 for job in know.jobs.values() if job.life == Life.FINISHED)
@@ -269,15 +280,20 @@ def _turn(
             words += f" ({finished} of {len(know.jobs)})"
         if words:
             log.info("%s", words)
+        notifier.event(event)
 
-    loop = Loop(know, work.cluster, work.lock, stop, tell)
+    loop = Loop(know, work.cluster, work.lock, stop, tell, login=notifier.login)
     loop.run(once=wish.once, forever=wish.forever, begun=begun)
+    stopped = f"stopped; {len(know.listed())} jobs go on in the batch system"
     if stop.is_set():
-        say(f"stopped; {len(know.listed())} jobs go on in the batch system")
+        say(stopped)
     run = know.paths.run
     table = View(run, know.jobs, know.index, know.present, know.stuck, list(know.conflicts)).rows()
     total, *problems = summary(table, run)
     say(total)
+    if not wish.once:  # which may come every few minutes
+        headline = stopped if stop.is_set() else f"ended: {total.rpartition(': ')[2]}"
+        notifier.end(headline, [total, *problems], hurry=stop.is_set())
     for line in problems:
         log.warning("%s", line)
     unclear = sum(know.jobs[key].life == Life.UNCLEAR for key in know.in_system)

@@ -61,6 +61,8 @@ class Loop:
     stop: threading.Event
     tell: Callable[[Event], None]
     rng: random.Random = field(default_factory=random.Random)
+    login: Callable[[str], None] = lambda words: None
+    """Called when the cluster begins to refuse the login, with why, and with "" when it ends."""
     answered: bool = False
     _failures: int = 0
     _refused: bool = False
@@ -125,6 +127,8 @@ class Loop:
         if self.answered and logins > self._logins:
             log.info("connected to %s again, login %d", self.cluster.link.where, logins)
         self._logins, self._failures, self._said = logins, 0, ""
+        if self._refused:
+            self.login("")
         self._refused = False
         if not self.answered:
             self.answered = True
@@ -173,7 +177,10 @@ class Loop:
         if said != self._said:
             log.warning("%s; nothing is concluded from that, it is tried again", said)
             self._said = said
-        self._refused = isinstance(error, LoginFailed)
+        refused = isinstance(error, LoginFailed)
+        if refused and not self._refused:
+            self.login(said)
+        self._refused = refused
 
     def _settled(self) -> bool:
         """Whether nothing can go on any more, even after everything was looked at again."""

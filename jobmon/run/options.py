@@ -25,6 +25,7 @@ from pydantic import (
 
 from jobmon.core.address import Remote, parse_remote
 from jobmon.core.site import COMMANDS, Site
+from jobmon.run.notify import WANTS, parse
 from jobmon.run.script import PLACEHOLDERS
 from jobmon.run.usage import UsageError
 
@@ -164,6 +165,9 @@ class Settings(BaseModel):
     site: SiteTable | None = Field(
         default=None, description="a table of shell, prologue, commands and user"
     )
+    notify: Annotated[dict[str, list[str]], BeforeValidator(parse)] = Field(
+        default={}, description=WANTS
+    )
 
     @model_validator(mode="after")
     def _one_user(self) -> Settings:
@@ -211,7 +215,7 @@ def build(values: Mapping[str, Any], place: Callable[[str], str]) -> Settings:
     name = str(first["loc"][0])
     if name == "site" and len(first["loc"]) > 1:
         raise UsageError(_in_site([str(part) for part in first["loc"][1:]], words, place))
-    if name == "placeholders" and words:
+    if name in {"placeholders", "notify"} and words:  # no address of notify is ever shown
         raise UsageError(f"{place(name)}: {words}")
     wanted = Settings.model_fields[name].description
     raise UsageError(f"{place(name)}: {name} wants {wanted}, not {_shown(values[name])}")

@@ -344,15 +344,18 @@ def _plain(path: Path, name: str, node: yaml.Node, lines: dict[str, int]) -> Any
 
 
 def _table(path: Path, name: str, node: yaml.Node, lines: dict[str, int]) -> dict[str, Any]:
-    """A table of texts; in one of TABLES, of tables of texts too."""
+    """A table of texts; in one of TABLES, of tables of texts too; in ``notify`` of lists of texts."""
     found: dict[str, Any] = {}
     for key, value in _pairs(path, node, f"{name!r}"):
         inside = f"{name}.{key.value}"
         lines[inside] = key.start_mark.line + 1
         deeper = name in TABLES and isinstance(value, yaml.MappingNode)
-        found[key.value] = (
-            _table(path, inside, value, lines) if deeper else _text(path, name, value)
-        )
+        if name == "notify" and isinstance(value, yaml.SequenceNode):
+            found[key.value] = [_text(path, name, item) for item in value.value]
+        elif deeper:
+            found[key.value] = _table(path, inside, value, lines)
+        else:
+            found[key.value] = _text(path, name, value)
     return found
 
 
