@@ -291,4 +291,31 @@ def resolve(run: Path, lost: bool, jobid: str | None, dry_run: bool, key: str) -
     sys.exit(act.resolve(folder, key, jobid, dry=dry_run, ask=ask_terminal, say=say))
 
 
-COMMANDS = (status, explain, logs, stop, kill, hold, release, retry, resolve)
+@click.command()
+@_RUN
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The page to write. [report-RUN.html]",
+)
+@_STATES
+@_KEYS
+def report(run: Path, output: Path | None, states: tuple[str, ...], keys: tuple[str, ...]) -> None:
+    """Write one HTML page about a run: charts, failures, slowest jobs, core hours, settings.
+
+    KEYS and --state limit it to some jobs. Needs jobmon-ssh[report].
+
+    \b
+    Examples:
+      jobmon report
+      jobmon report 'mp-*/qsub.3' -o third.html
+    """
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.show import report as shown  # noqa: PLC0415
+
+    page = shown.write(run_meant(run), output, keys, states)
+    notices.answer(f"report: {page}")
+
+
+COMMANDS = (status, explain, logs, report, stop, kill, hold, release, retry, resolve)

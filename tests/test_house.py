@@ -25,7 +25,8 @@ ARROWS: dict[str, set[str]] = {
     "cluster": {"core"},
     "cycle": {"cluster", "run", "core"},
     "show": {"run", "core"},
-    "act": {"cycle", "cluster", "run", "core", "show", "notices"},
+    "notify": {"run", "core"},
+    "act": {"cycle", "cluster", "run", "core", "show", "notices", "notify"},
     "daemon": {"cluster.links.login"},
     "cli": {"act", "show", "daemon", "notices", "run_commands"},
     "run_commands": {"act", "show", "notices"},
@@ -36,6 +37,7 @@ ARROWS: dict[str, set[str]] = {
 BESIDE = {
     ("act", "daemon"): "act.detached puts a start into a daemon",
     ("cluster", "localqueue"): "its batch system is called by its program and its folder",
+    ("show", "localqueue.directives"): "what a script asks for is read in one place",
     ("cli", "cluster.links.login"): "the terminal is who is asked",
     ("cli", "run"): "a wrong word on the command line is a UsageError",
     ("run_commands", "cluster.links.login"): "the terminal is who is asked",

@@ -29,6 +29,7 @@ _LONG = {
     **{word: word for word in ("ntasks", "cpus-per-task", "nodes", "ntasks-per-node", "array")},
     **{"job-name": "name", "output": "out", "error": "err"},
 }
+_ABOUT_CORES = {"need", "slots", "ntasks", "cpus-per-task", "nodes", "ntasks-per-node"}
 _SGE = {"-N": "name", "-o": "out", "-e": "err", "-j": "join", "-S": "shell", "-t": "array"}
 
 
@@ -77,13 +78,22 @@ def read(script: str) -> Wish:
         )
     out, err = last.get("out"), last.get("err")
     return Wish(
-        cores=max(_pbs_cores(found), _sge_cores(found), _slurm_cores(found)),
+        cores=_cores(found),
         name=last["name"].value if "name" in last else None,
         stdout=Target(out.system, out.value) if out else None,
         stderr=Target(err.system, err.value) if err else None,
         join=_join(last.get("join"), out, err),
         shell=last["shell"].value if "shell" in last else None,
     )
+
+
+def cores_asked(script: str) -> int | None:
+    """How many cores a script asks for (for each task of an array); None if it does not say."""
+    found = [option for option in options(script) if option.word in _ABOUT_CORES]
+    try:
+        return _cores(found) if found else None
+    except DirectiveError:
+        return None
 
 
 def options(script: str) -> Iterator[Option]:
@@ -181,6 +191,10 @@ def _low(option: Option) -> int:
     """The least of a range ``4``, ``4-8``, ``4-``; ``-8`` asks for at least one."""
     low, dash, _ = option.value.partition("-")
     return 1 if dash and not low else _number(option, low)
+
+
+def _cores(found: Sequence[Option]) -> int:
+    return max(_pbs_cores(found), _sge_cores(found), _slurm_cores(found))
 
 
 def _pbs_cores(found: Sequence[Option]) -> int:
