@@ -15,6 +15,7 @@ import pytest
 from conftest import TestCluster, shared
 from faults_lab import Lab
 from gate_lab import CONSTANTS, SSHD, Gate, Proxy, behind, gate, running
+from receivers import webhook
 from session import agree, chain, count, events, jobmon, only_run, ran_once, status, until
 from story_lab import QUICK, Story, tree
 from test_faults_rsync import CODES
@@ -255,9 +256,10 @@ def test_a_second_factor_that_nobody_is_there_to_give(
 ) -> None:
     project, rdir = tmp_path / "project", remote_dir("otp")
     chain(project / "init", "m", 3, "sleep 2")
-    (project / "jobmon.yaml").write_text(QUICK)
     node = testcluster.nodes["otp"]
-    with closing(Proxy(node.port)) as proxy:
+    with closing(Proxy(node.port)) as proxy, webhook() as hook:
+        wanted = f"notify:\n  to: {hook.address}\n  for: login needed\n"
+        (project / "jobmon.yaml").write_text(QUICK + wanted)
         config = behind(proxy, testcluster, "otp", tmp_path)
         flags: list[str | Path] = ["--ldir", project, "--rdir", rdir, "--remote", "otp"]
         flags += ["--ssh", ssh, "--ssh-config", config, "--daemon"]
@@ -275,6 +277,9 @@ def test_a_second_factor_that_nobody_is_there_to_give(
         said = (run / "jobmon.log").read_text()
         assert said.count("nobody is there to answer; start jobmon again from a terminal") == 1
         assert not {"failed", "unclear", "killed"} & set(status(run)["counts"])
+        (notice,) = hook.got
+        assert ": login needed at " in notice["title"]
+        assert "nobody is there to answer" in notice["message"]
         again = Terminal(["--ldir", run], testcluster.otp)
         assert again.play() == 0, again.text
         assert (first.asked, again.asked) == (1, 1)

@@ -31,7 +31,10 @@ NAMED = 20
 """Jobs that a notice names."""
 
 _WIDTH = 200
-_TELLING = (Life.FINISHED, Life.RUNNING, Life.STARTED, Life.READY, Life.FAILED, Life.KILLED)
+_TELLING = (
+    *(Life.FINISHED, Life.RUNNING, Life.STARTED, Life.READY, Life.FAILED, Life.KILLED),
+    Life.UNCLEAR,
+)
 _NAMES = {Life.STARTED: "queued"}
 
 
@@ -126,21 +129,22 @@ class Gatherer:
 
     def _notice(self, end: Sequence[str]) -> Notice:
         """All that is untold. The text begins with what is most pressing."""
-        many = _jobs(len(self._failed))
+        unclear = any(event.kind == Kind.UNCLEAR for event in self._failed.values())
+        many = f"{_jobs(len(self._failed))} failed{' or unclear' if unclear else ''}"
         titles = [
             *([f"login needed at {self._login.partition(':')[0]}"] if self._login else []),
             *([printable(end[0])] if end else []),
-            *([f"{many} failed"] if self._failed and not end else []),
+            *([many] if self._failed and not end else []),
         ]
         parts = []
         if self._login:
             parts.append([printable(self._login)])
-        if self._failed:
+        if self._failed and len(end) < 2:  # else its lines name them all
             named = list(self._failed.items())[:NAMED]
             more = len(self._failed) - len(named)
             parts.append(
-                [f"{many} failed since the last notice:"]
-                + [_cut(f"  {key}  {_why(event)}") for key, event in named]
+                [f"{many} since the last notice:"]
+                + [_cut(f"  {key}: {_why(event)}") for key, event in named]
                 + ([f"  and {more} more: jobmon status --run {self.run}"] if more else [])
             )
         parts.append([_cut(line) for line in end[1:]] if end else [self._counts()])

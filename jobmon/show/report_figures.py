@@ -34,7 +34,7 @@ _GREY, _BLUE, _SKY, _RED, _GREEN, _PURPLE, _BLACK = (
 _LINES: Mapping[str, Mapping[str, Any]] = {
     "in the queue": {"color": _GREY, "width": 2, "dash": "dot"},
     "running": {"color": _BLUE, "width": 6},
-    "in the batch system, never seen running": {"color": _SKY, "width": 4, "dash": "dash"},
+    "not seen running": {"color": _SKY, "width": 4, "dash": "dash"},
 }
 _MARKS = {
     "finished": ("line-ns-open", _BLACK),
@@ -174,7 +174,7 @@ def _pieces(span: Span) -> list[tuple[str, datetime, datetime]]:
     if span.running is not None:
         return [("in the queue", span.submitted, span.running), ("running", span.running, span.end)]
     if span.over:
-        return [("in the batch system, never seen running", span.submitted, span.end)]
+        return [("not seen running", span.submitted, span.end)]
     return [("in the queue", span.submitted, span.end)]
 
 
