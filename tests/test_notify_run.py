@@ -8,11 +8,23 @@ from pathlib import Path
 
 import pytest
 import receivers
-from session import chain, count, daemon, hurry, jobmon, only_run, put, until
+from session import chain, count, daemon, environment, hurry, jobmon, only_run, put, until
 
 
 def wanting(project: Path, to: str, *occasions: str) -> None:
     hurry(project, "notify:", f"  to: {to}", f"  for: [{', '.join(occasions)}]", "maxqsub: 8")
+
+
+def lacking(tmp_path: Path) -> dict[str, str]:
+    """An environment in which neither Apprise nor Plotly is installed."""
+    folder = tmp_path / "lacking"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\ngone = {'apprise', 'plotly'}\n"
+        "u.find_spec = lambda name, *more: None if name in gone else find(name, *more)\n"
+    )
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return environment(PYTHONPATH=os.pathsep.join(paths))
 
 
 def test_the_end_of_a_run_and_its_failures_are_one_mail(project: Path) -> None:
@@ -82,14 +94,6 @@ def test_an_address_of_no_use_stops_the_start_before_anything_is_made(project: P
 def test_without_apprise_the_start_says_what_to_install(project: Path, tmp_path: Path) -> None:
     chain(project / "init", "a", 1, "true")
     wanting(project, "json://127.0.0.1/x", "end")
-    lacking = tmp_path / "lacking"
-    lacking.mkdir()
-    (lacking / "sitecustomize.py").write_text(
-        "import importlib.util as u\nfind = u.find_spec\n"
-        "u.find_spec = lambda name, *more: None if name in {'apprise', 'plotly'} else find(name, *more)\n"
-    )
-    paths = [str(lacking), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    done = jobmon("--ldir", project, code=2, env=env)
+    done = jobmon("--ldir", project, code=2, env=lacking(tmp_path))
     assert "pip install 'jobmon-ssh[notify]', or take 'notify:' out" in done.stderr
     assert not [p for p in project.iterdir() if (p / "qsub.log").exists()]

@@ -52,3 +52,10 @@ install_sge() {
     apt_install sge gridengine-master gridengine-exec gridengine-client ||
         die "the Grid Engine packages could not be installed (see above)"
 }
+
+# What a test opens reports in. It is left out where it cannot be had: so is that test.
+install_browser() {
+    need_debian
+    apt_install browser chromium fonts-dejavu-core ||
+        say "install browser: Chromium could not be had; the test that needs it is left out"
+}
