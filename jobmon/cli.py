@@ -138,8 +138,11 @@ _OF_ONE_START = {
 
 
 @cli.command("check", params=[p for p in run_command.params if p.name not in _OF_ONE_START])
+@click.option("--notify", is_flag=True, help="Send a message to each address of 'notify:'.")
 @click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
-def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) -> None:
+def check_command(
+    ldir: Path, datedir: str | None, notify: bool, as_json: bool, **flags: Any
+) -> None:
     """Look at the tree and the cluster before the first run; submit and change nothing.
 
     Takes the settings of 'jobmon run'. Each line is green, yellow or red, with the way out. Exit
@@ -153,7 +156,7 @@ def check_command(ldir: Path, datedir: str | None, as_json: bool, **flags: Any) 
     from jobmon.cluster.links.login import ask_terminal  # noqa: PLC0415
     from jobmon.show import checklist  # noqa: PLC0415
 
-    found = check(ldir, datedir, flags, ask_terminal)
+    found = check(ldir, datedir, flags, ask_terminal, notify=notify)
     if as_json:
         text, code = checklist.as_json(found)
         click.echo(text)

@@ -49,8 +49,11 @@ def life(key: str, began: float, rng: random.Random, *, first_fails: bool = Fals
     return out
 
 
-def made(run: Path, jobs: int) -> Path:
-    """A run folder with so many jobs; the folder of the first of them has a harmful name."""
+def made(run: Path, jobs: int, *, scripts: bool = True) -> Path:
+    """A run folder with so many jobs; the folder of the first of them has a harmful name.
+
+    Without ``scripts`` there is only the journal.
+    """
     rng = random.Random(jobs)
     run.mkdir(parents=True)
     told: list[Event] = []
@@ -58,9 +61,10 @@ def made(run: Path, jobs: int) -> Path:
         place, step = divmod(number, 5)
         folder = f"mp-{place}" if place else HARMFUL.replace("/", "∕")
         key = f"{folder}/qsub.{step}"
-        path = run / key
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("#!/bin/sh\n#SBATCH -n 8\ntrue\n")
+        if scripts:
+            path = run / key
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("#!/bin/sh\n#SBATCH -n 8\ntrue\n")
         told += life(key, place * 20 + step * STEP, rng, first_fails=rng.random() < 0.1)
     told.sort(key=lambda each: each.at)
     (run / "qsub.log").write_text("".join(format_event(each) + "\n" for each in told), "utf-8")

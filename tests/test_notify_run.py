@@ -97,3 +97,27 @@ def test_without_apprise_the_start_says_what_to_install(project: Path, tmp_path:
     done = jobmon("--ldir", project, code=2, env=lacking(tmp_path))
     assert "pip install 'jobmon-ssh[notify]', or take 'notify:' out" in done.stderr
     assert not [p for p in project.iterdir() if (p / "qsub.log").exists()]
+
+
+def test_check_sends_a_message_when_asked(project: Path) -> None:
+    chain(project / "init", "a", 1, "true")
+    with receivers.webhook() as hook:
+        dead = f"json://127.0.0.1:{receivers.nobody()}/hidden-token"
+        wanting(project, f"[{hook.address}, '{dead}']", "end")
+        (project / "jobmon.yaml").chmod(0o644)
+        done = jobmon("check", "--ldir", project)
+        assert "2 addresses; --notify sends a message there" in done.stdout
+        assert "others can read" in done.stdout and "chmod 600" in done.stdout
+        assert hook.got == []
+        (project / "jobmon.yaml").chmod(0o600)
+        done = jobmon("check", "--ldir", project, "--notify", code=2)
+        assert "others can read" not in done.stdout
+        assert "json://…: a message was sent; see that it came" in done.stdout
+        assert "json://…: not reached: " in done.stdout
+        assert "hidden-token" not in done.stdout
+        assert hook.got[0]["title"] == "jobmon: a test"
+
+
+def test_check_says_that_nobody_is_to_be_told(project: Path) -> None:
+    chain(project / "init", "a", 1, "true")
+    assert "no 'notify:'" in jobmon("check", "--ldir", project, "--notify").stdout

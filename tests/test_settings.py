@@ -150,7 +150,7 @@ FOLDER = "a folder on the cluster, absolute or relative to the home folder there
         ("placeholders: !!python/object:x {a: b}", "1: 'placeholders' wants lines 'name: value'"),
         ("remote: *there", f"1: found undefined alias 'there'; {QUOTES}"),
         ("results: &a [*a]", "1: 'results': plain text is wanted here, no list or table"),
-        ("<<: {remote: a}", "1: no setting is called '<<'; there are remote, user, rdir, binpath, pythonpath, maxqsub, maxcore, qsubheader, results, scheduler, ssh, ssh_config, interval, placeholders, grace, pulls_every, retries, site"),
+        ("<<: {remote: a}", "1: no setting is called '<<'; there are remote, user, rdir, binpath, pythonpath, maxqsub, maxcore, qsubheader, results, scheduler, ssh, ssh_config, interval, placeholders, grace, pulls_every, retries, site, notify"),
         (b"remote: h\nuser: \xff", "2: not UTF-8; save the file as UTF-8"),
         ("remote: h\nuser: \x01", "2: a control character; take it out"),
         ('user: "\\UFFFFFFFF"', f"1: a value YAML cannot read; {LINES}"),

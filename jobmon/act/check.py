@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobmon.act import check_site, check_tree
+from jobmon.act import check_notify, check_site, check_tree
 from jobmon.act.identify import scheduler_of, twin_of
 from jobmon.act.opened import link_to, project_settings, settings_of
 from jobmon.act.place import Place, find
@@ -51,22 +51,27 @@ class _Asked:
         return self.settings.target is None
 
 
-def check(ldir: Path, datedir: str | None, flags: Mapping[str, Any], ask: Ask) -> Iterator[Finding]:
-    """A finding for each thing, as soon as it is known.
+def check(
+    ldir: Path, datedir: str | None, flags: Mapping[str, Any], ask: Ask, *, notify: bool = False
+) -> Iterator[Finding]:
+    """A finding for each thing, as soon as it is known. ``notify``: send a test message.
 
     Raises UsageError for settings that ``jobmon run`` would refuse.
     """
     place = find(ldir, datedir)
     identity = None
+    file = place.project / "jobmon.yaml"
     if place.run is not None and Paths(place.run).settings.exists():
         settings, identity = settings_of(place.run, flags)
-        origin = str(Paths(place.run).settings)
+        file = Paths(place.run).settings
+        origin = str(file)
     else:
         settings, origin = project_settings(place.project, flags)
     yield Finding(Level.GREEN, "settings", origin)
     run = place.run is not None
     tree = check_tree.look(place.run or place.project / "init", settings, run=run)
     yield from check_tree.findings(tree, run=run)
+    yield from check_notify.findings(settings.notify, file, test=notify)
     yield from _cluster(_Asked(place, settings, identity, tree), ask)
 
 

@@ -64,6 +64,11 @@ def label(address: str) -> str:
     return f"{match[1]}://…" if match and match[1] else address
 
 
+def is_secret(address: str) -> bool:
+    """Whether the address itself stands there, and not only where it is."""
+    return "://" in address and not address.startswith("file:")
+
+
 def shown(notify: Notify) -> list[str]:
     """The setting as it may be shown."""
     to = ", ".join(label(address) for address in notify["to"])

@@ -344,7 +344,7 @@ def _plain(path: Path, name: str, node: yaml.Node, lines: dict[str, int]) -> Any
 
 
 def _table(path: Path, name: str, node: yaml.Node, lines: dict[str, int]) -> dict[str, Any]:
-    """A table of texts; in one of TABLES, of tables of texts too; in ``notify`` of lists of texts."""
+    """A table of texts; in one of TABLES, of tables too; in ``notify``, of lists of texts."""
     found: dict[str, Any] = {}
     for key, value in _pairs(path, node, f"{name!r}"):
         inside = f"{name}.{key.value}"
