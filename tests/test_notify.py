@@ -139,6 +139,9 @@ def test_sendmail_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert sent.ok, sent.words
     assert (tmp_path / "args").read_text() == "-oi -t\n"
     mail = (tmp_path / "mail").read_text()
+    with monkeypatch.context() as without:
+        without.setattr(importlib.util, "find_spec", lambda name: None)
+        send.require({"to": ["sendmail:alice@uni.example"], "for": ["end"]})  # needs no Apprise
     assert "To: alice@uni.example\n" in mail and f"Subject: {HELLO.title}\n" in mail
     program.write_text("#!/bin/sh\ncat > /dev/null\necho 'no such user' >&2\nexit 67\n")
     assert send.send(["sendmail:bob@uni.example"], HELLO)[0].words == "no such user"

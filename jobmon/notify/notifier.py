@@ -116,4 +116,5 @@ class Notifier:
             elif n not in self._mute and not (cancelled and cancelled.is_set()):
                 self._mute.add(n)
                 log.warning("a notice to %s was not sent: %s", sent.label, sent.words)
-        log.debug("sent: %s", notice.title)
+        if any(sent.ok for sent in results):
+            log.debug("sent: %s", notice.title)

@@ -84,7 +84,8 @@ def require(notify: Notify) -> None:
     """Raise UsageError for addresses to which nothing could ever be sent from here."""
     if not notify:
         return
-    if importlib.util.find_spec("apprise") is None:
+    by_sendmail = all(address.startswith("sendmail:") for address in notify["to"])
+    if not by_sendmail and importlib.util.find_spec("apprise") is None:
         raise UsageError(
             "'notify:' in jobmon.yaml sends by Apprise, which is not installed: "
             "pip install 'jobmon-ssh[notify]', or take 'notify:' out"
