@@ -58,7 +58,7 @@ def completed(where: Path, *words: str) -> list[str]:
 
 
 def test_commands_flags_states_and_templates(run: Path) -> None:
-    assert completed(run, "re") == ["release", "resolve", "retry"]
+    assert completed(run, "re") == ["release", "report", "resolve", "retry"]
     assert set(completed(run, "retry", "--")) >= {
         "--set",
         "--clean",
@@ -154,5 +154,5 @@ def test_every_command_has_an_example_and_what_changes_something_a_dry_run(name:
     flags = {flag for parameter in command.params for flag in parameter.opts}
     if name in {"kill", "hold", "release", "retry", "resolve", "stop"}:
         assert "--dry-run" in flags
-    if name in {"status", "kill", "hold", "release", "retry"}:
+    if name in {"status", "kill", "hold", "release", "retry", "report"}:
         assert {"--run", "--state", "keys"} <= flags

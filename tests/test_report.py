@@ -143,7 +143,7 @@ def test_what_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     for args, words in {
         ("-o", tmp_path): "is a folder; name a file",
         ("-o", tmp_path / "no" / "x.html"): "No such file or directory",
-        ("nothing/*",): "no job is meant by 'nothing/*'",
+        ("nothing/*",): "nothing/*: no job, folder or pattern of",
     }.items():
         done = jobmon("report", "--run", run, *args, code=2)
         assert words in done.stderr and done.stderr.count("\n") == 1
