@@ -127,6 +127,10 @@ def test_the_place_in_the_queue_is_that_of_the_quelist(tmp_path: Path) -> None:
     ("listing", "said"),
     [
         ("9{id}|RUNNING|None|end\n{id}|PENDING|Priority|end\n", "{id}|PENDING|Priority|end"),
+        (
+            "Job ID   Username SessID S\n--- --- --- -\n{id}.vm you 5992 R\n4711.vm you {id} Q\n",
+            "{id}.vm you 5992 R",
+        ),
         ("{id}_1 R n1\n{id}_2 PD\n{id}9 R", ""),
         (
             "<a><job_list state='pending'>\n<JB_job_number>{id}</JB_job_number>\n"

@@ -25,9 +25,9 @@ def line_of(run: Path, jobid: JobID) -> tuple[str, str]:
 
 def _rows(text: str, jobid: JobID) -> list[str]:
     number = jobid.partition(".")[0]
-    whole = re.compile(rf"(?<![\w.]){re.escape(number)}(?!\w)")
+    first = re.compile(rf"\s*{re.escape(number)}(?!\w)")  # every system's first column
     if "<job_list" in text:  # Grid Engine's XML, an element a job
         rows = re.findall(r"<job_list.*?</job_list>", text, re.DOTALL)
         tag = f"<JB_job_number>{number}<"
         return [printable(unescape(re.sub(r"<[^>]*>", " ", row))) for row in rows if tag in row]
-    return [printable(row) for row in text.split("\n") if whole.search(row)]
+    return [printable(row) for row in text.split("\n") if first.match(row)]
