@@ -15,7 +15,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from jobmon import __version__, notices
+from jobmon import __version__, notices, progress
 from jobmon.run_commands import COMMANDS
 
 
@@ -23,6 +23,10 @@ def _complete_template(ctx: click.Context, param: click.Parameter, incomplete: s
     from jobmon.act.init import templates  # noqa: PLC0415
 
     return [name for name in templates() if name.startswith(incomplete)]
+
+
+_FULL_SCREEN = {"watch"}
+"""The commands that have the whole terminal, where no spinner may come in between."""
 
 
 class Verbs(click.Group):
@@ -62,8 +66,11 @@ class TakesFiles(click.Command):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jobmon")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Run a tree of batch jobs on a cluster that allows SSH and nothing else."""
+    if context.invoked_subcommand not in _FULL_SCREEN:
+        progress.on_terminal(notices.remark)
 
 
 @cli.command("run")
@@ -127,6 +134,7 @@ def run_command(
         from jobmon.act.detached import start_detached  # noqa: PLC0415
 
         sys.exit(start_detached(wish))
+    progress.silence() if quiet else progress.on_terminal(notices.say)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     notices.to_terminal(level)
     sys.exit(start(wish, ask_terminal, notices.say))

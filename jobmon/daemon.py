@@ -17,11 +17,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TextIO
 
+from jobmon import progress
 from jobmon.cluster.links.login import Ask, LoginNeeded, ask_terminal, nobody
 
 Work = Callable[[Ask, Callable[[str], None], Callable[[int], None]], int]
@@ -74,12 +75,16 @@ class _Terminal:
         self._log = log
         self._ask = ask
         self._pid = 0
+        self._steps: dict[str, ExitStack] = {}
 
     def serve(self) -> int:
         try:
             return self._listen(asking=True)
         except KeyboardInterrupt:
             return self._interrupted()
+        finally:
+            for step in self._steps.values():
+                step.close()
 
     def _listen(self, asking: bool) -> int:
         for message in _messages(self._reader):
@@ -87,18 +92,25 @@ class _Terminal:
                 case {"pid": int(pid)}:
                     self._pid = pid
                 case {"say": str(line)}:
-                    sys.stdout.write(line + "\n")
-                    sys.stdout.flush()
+                    _print(line)
+                case {"step": str(words), "begins": bool(begins)}:
+                    self._step(words, begins)
                 case {"ask": str(prompt), "echo": bool(echo)}:
                     self._answer(prompt, echo, asking)
                 case {"ready": int(code)} | {"end": int(code)}:
                     return code
         return _fail(f"the daemon died before it was ready; see {self._log}")
 
+    def _step(self, words: str, begins: bool) -> None:
+        self._steps.pop(words, ExitStack()).close()
+        if begins:
+            self._steps[words] = ExitStack()
+            self._steps[words].enter_context(progress.step(words))
+
     def _answer(self, prompt: str, echo: bool, asking: bool) -> None:
         reply: dict[str, Any] = {"answer": None}
         if asking:
-            with suppress(LoginNeeded):
+            with suppress(LoginNeeded), progress.aside():
                 reply = {"answer": self._ask(prompt, echo)}
         _send(self._sock, reply)
 
@@ -114,7 +126,7 @@ class _Terminal:
             for message in _messages(self._reader):
                 match message:
                     case {"say": str(line)}:
-                        sys.stdout.write(line + "\n")
+                        _print(line)
                     case {"ask": _}:
                         _send(self._sock, {"answer": None})
                     case {"end": _}:
@@ -146,6 +158,9 @@ class _Relay:
 
     def say(self, line: str) -> None:
         self._tell({"say": line})
+
+    def step(self, words: str, begins: bool) -> None:
+        self._tell({"step": words, "begins": begins})
 
     def ready(self, code: int) -> None:
         self._tell({"ready": code})
@@ -180,6 +195,7 @@ def _become(work: Work, sock: socket.socket, log: TextIO, mask: set[Any]) -> NoR
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         relay = _Relay(sock)
         relay.begin()
+        progress.by_terminal_of(relay.step)
         code = _worked(work, relay)
         relay.end(code)
     except BaseException as error:
@@ -219,6 +235,12 @@ def _worked(work: Work, relay: _Relay) -> int:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     _note(f"the daemon ends with exit code {code}")
     return code
+
+
+def _print(line: str) -> None:
+    with progress.aside():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _note(line: str) -> None:

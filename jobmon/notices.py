@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 import click
 
+from jobmon import progress
 from jobmon.core.text import clean
 
 logging.raiseExceptions = False  # a full disk or a closed pipe under a message is no traceback
@@ -26,9 +28,17 @@ class _Clean(logging.Formatter):
         return clean(super().format(record))
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    """A line at a time, with the spinner of ``progress`` out of its way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with progress.aside():
+            super().emit(record)
+
+
 def to_terminal(level: int) -> None:
     """Print what is at least of ``level`` to stdout, a line each, with the time of day."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Lines(sys.stdout)
     handler.setFormatter(_Clean("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.setLevel(level)
     LOG.addHandler(handler)
@@ -43,7 +53,13 @@ def say(line: str) -> None:
 
 def answer(line: str) -> None:
     """Print a line of what a command answers."""
-    click.echo(clean(line))
+    with progress.aside():
+        click.echo(clean(line))
+
+
+def remark(line: str) -> None:
+    """Print a line that is no part of a command's answer."""
+    click.echo(clean(line), err=True)
 
 
 @contextlib.contextmanager

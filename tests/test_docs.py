@@ -327,7 +327,8 @@ class Session:
             check=False,
         )
         self._here = Path(note.read_text().rstrip("\n"))
-        text = done.stdout.decode("utf-8")
+        # What is said only where the machine is slow would come and go.
+        text = re.sub(r"^.* …\n", "", done.stdout.decode("utf-8"), flags=re.M)
         for word, shown in (
             (str(self._home), "/home/you"),
             (f"{getpass.getuser()}@{socket.gethostname()}", "you@laptop"),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from jobmon import progress
 from jobmon.act.opened import Opened, link_to, opened, settings_of
 from jobmon.cluster.base import ClusterError
 from jobmon.cluster.links.login import Ask
@@ -51,12 +52,13 @@ def have_done(run: Path, verb: str, body: Mapping[str, object], ask: Ask, say: S
     request = owner.request(run, {"do": verb, **body})
     say(f"asked process {there.process.pid} on {there.process.host}")
     until = time.monotonic() + LIMIT
-    while time.monotonic() < until:
-        if not owner.request_path(run, request).exists():
-            return True
-        if given_up(run, request, say):
-            return False
-        time.sleep(0.1)
+    with progress.step("waiting until it comes to that"):
+        while time.monotonic() < until:
+            if not owner.request_path(run, request).exists():
+                return True
+            if given_up(run, request, say):
+                return False
+            time.sleep(0.1)
     say("it has not come to that yet; what was asked stays, and jobmon.log tells when it is done")
     return False
 
@@ -84,8 +86,9 @@ def taken(run: Path, what: str, ask: Ask) -> Iterator[Opened]:
     """The run under its lock, known as it stands, with all done that was asked of it before."""
     settings, identity = settings_of(run, {})
     with opened(run, link_to(settings, ask), settings, identity, what=what) as work:
-        work.know.load(work.know.journal.events)
-        survey(work.know, whole=True)
+        with progress.step(f"reading {run}"):
+            work.know.load(work.know.journal.events)
+            survey(work.know, whole=True)
         hands.take_requests(work.know)
         yield work
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
+from jobmon import progress
 from jobmon.act.asked import LIMIT, Say, alone, daemon_of, given_up, taken
 from jobmon.act.mend import some, would
 from jobmon.act.opened import Opened
@@ -50,7 +51,8 @@ def kill(
     if keys is not None and there is not None:
         asked = owner.request(run, {"do": "kill", "keys": keys, "hold": hold})
         say(f"asked process {there.process.pid} on {there.process.host}")
-        return _watch(run, keys, asked, say)
+        with progress.step("waiting for the jobs to be gone"):
+            return _watch(run, keys, asked, say)
     return alone(lambda: _in_place(run, keys, hold=hold, ask=ask, say=say))
 
 
@@ -79,12 +81,14 @@ def _in_place(run: Path, words: Sequence[Key] | None, *, hold: bool, ask: Ask, s
             looker = Looker(know, work.cluster)
             before = set(know.in_system)
             try:
-                seen = looker.look()
+                with progress.step(f"looking at the jobs on {know.identity.where}"):
+                    seen = looker.look()
             except TwinLost as error:
                 return _without_twin(work, keys, error, say)
             hands.kill(know, keys, hold=False)
             meant = know.killing | (before & set(keys))
-            seen = _delete(work, looker, seen)
+            with progress.step(f"deleting {len(know.killing):,} job(s)"):
+                seen = _delete(work, looker, seen)
             memory.keep(know)
         Recorder(know).draw(seen, at_once=True)
         left = know.listed().keys() & set(keys)
@@ -110,9 +114,10 @@ def _without_twin(work: Opened, keys: Sequence[Key], error: TwinLost, say: Say) 
     ids = {jobid: key for key in know.killing if (jobid := know.jobs[key].jobid) is not None}
     blind = Cluster(there.link, there.batch, there.transfer, "", there.run_id, there.user)
     until = time.monotonic() + LIMIT
-    blind.delete(list(ids))
-    while (left := blind.look(()).queue.keys() & ids.keys()) and time.monotonic() < until:
-        time.sleep(min(2.0, know.settings.interval))
+    with progress.step(f"deleting {len(ids):,} job(s)"):
+        blind.delete(list(ids))
+        while (left := blind.look(()).queue.keys() & ids.keys()) and time.monotonic() < until:
+            time.sleep(min(2.0, know.settings.interval))
     say(printable(str(error)))
     say(f"{len(ids) - len(left)} job(s) of the journal are no longer listed, {len(left)} left")
     say("how they ended is settled when the run is resumed with its twin")

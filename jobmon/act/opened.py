@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobmon import progress
 from jobmon.cluster.base import Link
 from jobmon.cluster.batch import batch
 from jobmon.cluster.cluster import Cluster
@@ -37,11 +38,16 @@ class Opened:
 
 def link_to(settings: Settings, ask: Ask) -> Link:
     """The connection that the settings name, not opened yet. Raises LoginFailed."""
+
+    def asked(prompt: str, echo: bool) -> str:
+        with progress.aside():
+            return ask(prompt, echo)
+
     link = connect(
         settings.target,
         ssh=settings.ssh,
         ssh_config=settings.ssh_config,
-        ask=ask,
+        ask=asked,
     )
     return at_site(link, settings.at_site)
 
@@ -71,7 +77,8 @@ def opened(
     with contextlib.ExitStack() as stack:
         stack.callback(link.close)
         lock = stack.enter_context(owner.acquire(run, take_over, what))
-        journal = Journal.open(paths.journal)
+        with progress.step(f"reading {paths.journal}"):
+            journal = Journal.open(paths.journal)
         synced = Synced(paths.synced)
         know = Know(
             paths, settings, identity, journal, synced, Tree(run, synced), Clock()

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jobmon import notices
+from jobmon import notices, progress
 from jobmon.act import make
 from jobmon.act.identify import identify
 from jobmon.act.opened import Opened, link_to, opened, project_settings, settings_of
@@ -135,11 +135,14 @@ def _new(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _Mad
     require(settings.notify)
     date = wish.datedir or f"{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     with make.copying(place.project) as copied:
-        parsed = make.check(place.project / "init")
+        with progress.step(f"reading {place.project / 'init'}"):
+            parsed = make.check(place.project / "init")
         link = link_to(settings, ask)
         try:
-            identity = identify(place, date, settings, link, say)
-            run, found = make.make(copied, date, settings, identity)
+            with progress.step(f"asking {link.where}"):
+                identity = identify(place, date, settings, link, say)
+            with progress.step(f"copying init to {date}"):
+                run, found = make.make(copied, date, settings, identity)
         except BaseException:
             link.close()
             raise
@@ -168,7 +171,8 @@ def _again(place: Place, wish: Wish, ask: Ask, say: Callable[[str], None]) -> _M
     require(settings.notify)
     link = link_to(settings, ask)
     try:
-        identity = identify(place, run.name, settings, link, say)
+        with progress.step(f"asking {link.where}"):
+            identity = identify(place, run.name, settings, link, say)
     except BaseException:
         link.close()
         raise
@@ -203,17 +207,20 @@ def _begin(
     afresh = used and not older and begin.is_afresh(paths, know.journal.events)
     if afresh:
         know.journal = begin.set_aside(paths, know.journal, f"{know.clock.wall():%Y%m%d_%H%M%S}")
-    know.load(know.journal.events)
-    begin.restore_order(know)
-    if older:
-        begin.import_old(know)
-    if not pushed and not (older or used):
+    first = not (pushed or older or used)
+    with progress.step(f"reading {paths.run}"):
+        know.load(know.journal.events)
+        begin.restore_order(know)
+        if older:
+            begin.import_old(know)
+        if not first:
+            survey(know, whole=True)
+    if first:
         _first_push(work, stamps)
-    else:
-        survey(know, whole=True)
     paths.pushed.touch()
     if afresh:
-        begin.adopt_records(know, cluster)
+        with progress.step(f"asking {know.identity.where} for its record of this run"):
+            begin.adopt_records(know, cluster)
     say(
         f"{know.identity.where}:{know.identity.rdir} on {know.identity.scheduler}, "
         f"maxqsub {know.settings.maxqsub}, maxcore {know.settings.maxcore}, "
@@ -244,7 +251,8 @@ def _first_push(work: Opened, stamps: Mapping[str, Stamp]) -> None:
     before = stamps or {
         path: stamp for found in know.tree.everything() for path, stamp in found.changed.items()
     }
-    with ThreadPoolExecutor(1) as aside:
+    words = f"pushing {len(before):,} files to {know.identity.where}"
+    with progress.step(words), ThreadPoolExecutor(1) as aside:
         pushed = aside.submit(work.cluster.transfer.push_tree, OURS)
         know.synced.put(before.items())
         for found in know.tree.everything():
@@ -262,8 +270,10 @@ def _turn(
     ready: Callable[[int], None],
 ) -> int:
     know = work.know
+    first = contextlib.ExitStack()
 
     def begun() -> None:
+        first.close()
         marked = sum(1 for job in know.jobs.values() if job.life == Life.FINISHED and not job.n)
         if marked:
             say(f"{marked} jobs have their marker already and count as finished")
@@ -282,8 +292,10 @@ def _turn(
             log.info("%s", words)
         notifier.event(event)
 
-    loop = Loop(know, work.cluster, work.lock, stop, tell, login=notifier.login)
-    loop.run(once=wish.once, forever=wish.forever, begun=begun)
+    loop = Loop(know, work.cluster, work.lock, stop, tell, login=notifier.login, busy=_fetching)
+    with first:
+        first.enter_context(progress.step(f"the first look at {know.identity.where}"))
+        loop.run(once=wish.once, forever=wish.forever, begun=begun)
     stopped = f"stopped; {len(know.listed())} jobs go on in the batch system"
     if stop.is_set():
         say(stopped)
@@ -302,6 +314,10 @@ def _turn(
     for line in conflicts(list(know.conflicts)):
         log.warning("%s", line)
     return OK if all(row.state == "finished" for row in table) else UNFINISHED
+
+
+def _fetching(words: str) -> contextlib.AbstractContextManager[None]:
+    return progress.step(words, after=10.0)  # in a file, no line a minute for what is quick
 
 
 def _words(event: Event) -> str:

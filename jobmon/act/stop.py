@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jobmon import progress
 from jobmon.run import host, owner
 
 LIMIT = 30.0
@@ -46,15 +47,20 @@ def stop(run: Path, say: Callable[[str], None]) -> bool:
     else:
         with contextlib.suppress(ProcessLookupError):
             os.kill(there.process.pid, signal.SIGTERM)
-    until = time.monotonic() + (LIMIT if there.what == "run" else LONGER)
-    while time.monotonic() < until:
-        now = owner.holder(run)
-        if now is None or now.token != there.token:
-            break
-        time.sleep(0.1)
-    else:
+    if not _ended(run, there):
         say(f"process {there.process.pid} on {there.process.host} still has {run}: see jobmon.log")
         return False
     if there.what == "run":
         say(f"process {there.process.pid} has ended; its jobs go on")
     return True
+
+
+def _ended(run: Path, there: owner.Holder) -> bool:
+    until = time.monotonic() + (LIMIT if there.what == "run" else LONGER)
+    with progress.step(f"waiting for process {there.process.pid} to end"):
+        while time.monotonic() < until:
+            now = owner.holder(run)
+            if now is None or now.token != there.token:
+                return True
+            time.sleep(0.1)
+    return False

@@ -21,7 +21,7 @@ from jobmon.core.model import Event, Life, Mono, Standing
 from jobmon.cycle import memory
 from jobmon.cycle.hands import Deleter, clear, retry_failed, take_requests
 from jobmon.cycle.look import Looker
-from jobmon.cycle.pull import Puller
+from jobmon.cycle.pull import Busy, Puller
 from jobmon.cycle.record import Recorder
 from jobmon.cycle.state import Know
 from jobmon.cycle.submit import push, settle_ready, submit
@@ -63,6 +63,7 @@ class Loop:
     rng: random.Random = field(default_factory=random.Random)
     login: Callable[[str], None] = lambda words: None
     """Called when the cluster begins to refuse the login, with why, and with "" when it ends."""
+    busy: Busy = contextlib.nullcontext
     answered: bool = False
     _failures: int = 0
     _refused: bool = False
@@ -79,7 +80,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._looker = Looker(self.know, self.cluster)
-        self._puller = Puller(self.know, self.cluster)
+        self._puller = Puller(self.know, self.cluster, self.busy)
         self._deleter = Deleter(self.know, self.cluster)
         self._recorder = Recorder(self.know)
 

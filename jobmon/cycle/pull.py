@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobmon.cluster import landing
@@ -30,6 +31,10 @@ _FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
 """What only writing can fail with, so that in a pull it is said of this machine's disk."""
 
 
+Busy = Callable[[str], contextlib.AbstractContextManager[object]]
+"""Shows the words to a person while its body takes long; from any thread."""
+
+
 @dataclass(slots=True)
 class _Job:
     """A pull under way in its own thread; it touches nothing that the loop knows."""
@@ -46,6 +51,7 @@ class Puller:
 
     know: Know
     cluster: Cluster
+    busy: Busy = contextlib.nullcontext
     _job: _Job | None = None
     _running_pulled: Mono = field(default=Mono(float("-inf")))
 
@@ -108,7 +114,8 @@ class Puller:
 
     def _pull(self, job: _Job) -> None:
         try:
-            job.trouble = self.cluster.transfer.pull(job.wanted)
+            with self.busy(f"fetching results from {len(job.wanted.folders):,} folder(s)"):
+                job.trouble = self.cluster.transfer.pull(job.wanted)
         except ClusterError as error:
             job.error = error
         except OSError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from jobmon import progress
 from jobmon.core import needs
 from jobmon.core.life import OPEN, Job
 from jobmon.core.model import Key, Life, Need
@@ -43,6 +44,12 @@ class View:
 def view(run: Path) -> View:
     """Read the run folder. Raises BadFile for a journal that cannot be read."""
     paths = Paths(run)
+    with progress.step(f"reading {run}"):
+        return _read(paths)
+
+
+def _read(paths: Paths) -> View:
+    run = paths.run
     told = journal.read(paths.journal) if paths.journal.exists() else []
     jobs = journal.jobs_of(paths.journal, told)
     index = needs.Index()
