@@ -32,7 +32,7 @@ make_venv() {
     rm -rf .venv
     new_venv "$python" || return 1
     echo "venv: installing jobmon and its test tools"
-    install_into_venv "$python" || {
+    install_into_venv "$python" test || {
         echo "venv: pip could not install (see above); check the network, then try again" >&2
         return 1
     }
@@ -51,13 +51,22 @@ new_venv() { # PYTHON
     fi
 }
 
-install_into_venv() { # PYTHON
+add_to_venv() { # EXTRA of pyproject.toml
+    local python
+    echo "venv: adding what the extra '$1' wants"
+    if ! python=$(find_python) || ! install_into_venv "$python" "$1"; then
+        echo "venv: pip could not install (see above); check the network, then try again" >&2
+        return 1
+    fi
+}
+
+install_into_venv() { # PYTHON EXTRA
     local options="--quiet --disable-pip-version-check --no-input"
     if [ -x .venv/bin/pip ]; then
         # shellcheck disable=SC2086 # options are several words
-        .venv/bin/python -m pip install $options -e '.[test]'
+        .venv/bin/python -m pip install $options -e ".[$2]"
     else
         # shellcheck disable=SC2086
-        "$1" -m pip --python .venv/bin/python install $options -e '.[test]'
+        "$1" -m pip --python .venv/bin/python install $options -e ".[$2]"
     fi
 }
