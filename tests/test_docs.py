@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pty
 import re
 import shlex
 import socket
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -303,7 +305,7 @@ class Session:
     """A home in which the examples of a page are run, and what is printed there."""
 
     def __init__(self, home: Path) -> None:
-        self._home = self._here = home / "you"
+        self.home = self._here = home / "you"
         self._here.mkdir()
         (home / "bin").mkdir()
         program = home / "bin" / "jobmon"
@@ -319,13 +321,13 @@ class Session:
         }
 
     def write(self, path: str, text: str) -> None:
-        target = self._home / path
+        target = self.home / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
 
     def run(self, command: str) -> str:
         """What a command prints, with the names of this machine put aside."""
-        note = self._home.parent / "pwd"
+        note = self.home.parent / "pwd"
         done = subprocess.run(
             ["/bin/sh", "-c", f"{command}\npwd > {shlex.quote(str(note))}"],
             cwd=self._here,
@@ -338,9 +340,32 @@ class Session:
         )
         self._here = Path(note.read_text().rstrip("\n"))
         # What is said only where the machine is slow would come and go.
-        text = re.sub(r"^.* …\n", "", done.stdout.decode("utf-8"), flags=re.M)
+        return self._known(re.sub(r"^.* …\n", "", done.stdout.decode("utf-8"), flags=re.M))
+
+    def on_terminal(self, command: str, width: int) -> str:
+        """What a command prints on a terminal, with its colours, and stderr aside."""
+        near, far = pty.openpty()
+        more = {"TERM": "xterm-256color", "COLUMNS": str(width), "LINES": "50"}
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            cwd=self._here,
+            env={name: value for name, value in self._env.items() if name != "NO_COLOR"} | more,
+            stdin=subprocess.DEVNULL,
+            stdout=far,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(far)
+        text = b""
+        with suppress(OSError):  # what Linux says at the end of a terminal; macOS gives nothing
+            while piece := os.read(near, 4096):
+                text += piece
+        os.close(near)
+        process.wait(LIMIT)
+        return self._known(text.decode("utf-8").replace("\r\n", "\n"))
+
+    def _known(self, text: str) -> str:
         for word, shown in (
-            (str(self._home), "/home/you"),
+            (str(self.home), "/home/you"),
             (f"{getpass.getuser()}@{socket.gethostname()}", "you@laptop"),
             (f" on {socket.gethostname()}", " on laptop"),
         ):
