@@ -25,6 +25,7 @@ WIDTH = 100
 SHOWN = {
     "check": "jobmon check --ldir oxides --binpath /opt/bin",
     "status": "jobmon status --run oxides",
+    "explain": "jobmon explain --run oxides Cr2O3/qsub.2",
 }
 """The command that each picture shows."""
 
@@ -79,7 +80,7 @@ def drawn(name: str, text: str) -> str:
     console = Console(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+    console.print(Text.from_ansi(text.rstrip("\n") + "\n"), soft_wrap=True)  # Rich cuts the lowest
     svg = console.export_svg(title=SHOWN[name], unique_id=name)
     return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.S)
 

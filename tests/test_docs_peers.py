@@ -16,7 +16,14 @@ NAMES = {
     "dpdispatcher": "DPDispatcher",
     "dpdispatcher-array": "DPDispatcher, one job array",
 }
-COLUMNS = ("whole run, s", "logins", "channels", "submissions", "status commands", "login node, CPU s")
+COLUMNS = (
+    "whole run, s",
+    "logins",
+    "channels",
+    "submissions",
+    "status commands",
+    "login node, CPU s",
+)
 PLACE = re.compile(r"(<!-- peers[^>]*-->\n).*?(<!-- end peers -->)", re.S)
 
 
