@@ -44,6 +44,7 @@ FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"`([^`\n]+)`")
 FOREIGN = {
     *("--bulk", "--choose", "--comment", "--err", "--out", "--step", "--write"),
+    *("--array", "--dependency", "--wait"),
     *("--jobs", "--latency-wait", "--rerun-incomplete", "--retries", "--unlock"),
 }
 """Flags of other programs that the pages name."""
@@ -340,7 +341,7 @@ class Session:
         )
         self._here = Path(note.read_text().rstrip("\n"))
         # What is said only where the machine is slow would come and go.
-        return self._known(re.sub(r"^.* …\n", "", done.stdout.decode("utf-8"), flags=re.M))
+        return self._known(re.sub(r"^[^#\n].* …\n", "", done.stdout.decode("utf-8"), flags=re.M))
 
     def on_terminal(self, command: str, width: int) -> str:
         """What a command prints on a terminal, with its colours, and stderr aside."""
