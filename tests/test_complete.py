@@ -123,7 +123,7 @@ def test_a_real_fish(run: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_takes_the_script(tmp_path: Path) -> None:
     script = (
-        "autoload -Uz compinit; compinit -u -d /dev/null; "
+        "autoload -Uz compinit; compinit -u -D; "
         'eval "$(_JOBMON_COMPLETE=zsh_source jobmon)"; whence -w _jobmon_completion'
     )
     env = environment(PATH=f"{program(tmp_path / 'bin')}:{os.environ['PATH']}")

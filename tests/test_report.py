@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -140,8 +141,11 @@ def test_the_command_of_a_real_run(project: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     run = made(tmp_path / "run", 5)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
     for args, words in {
-        ("-o", tmp_path): "is a folder; name a file",
+        ("-o", tmp_path): "is no file; name one",
+        ("-o", fifo): "is no file; name one",
         ("-o", tmp_path / "no" / "x.html"): "No such file or directory",
         ("nothing/*",): "nothing/*: no job, folder or pattern of",
     }.items():

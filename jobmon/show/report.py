@@ -57,8 +57,8 @@ def write(
             "pip install 'jobmon-ssh[report]'"
         )
     path = output or Path(f"report-{run.name}.html")
-    if path.is_dir():
-        raise UsageError(f"-o {path} is a folder; name a file, as in -o {path / 'report.html'}")
+    if path.exists() and not path.is_file():  # /dev/null, say, which a rename would take away
+        raise UsageError(f"-o {path} is no file; name one, as in -o report.html")
     seen = view(run)
     rows = seen.rows()
     if keys or states:
