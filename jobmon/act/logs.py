@@ -81,13 +81,29 @@ class Reader:
 def logs(
     run: Path, word: str, *, lines: int, follow: bool, ask: Ask, say: Say, write: Write
 ) -> int:
+    """Print the output of the one job that ``word`` means, as ``output`` does."""
+    seen = view(run)
+    job = seen.jobs[one(seen, word, "logs")]
+    return output(run, job, lines=lines, follow=follow, ask=ask, say=say, write=write)
+
+
+def output(
+    run: Path,
+    job: Job,
+    *,
+    lines: int,
+    follow: bool,
+    ask: Ask,
+    say: Say,
+    write: Write,
+    wait: Callable[[float], object] = time.sleep,
+) -> int:
     """Print the last lines of a job's output files; with ``follow`` all that comes, to its end.
 
-    1 if there is no output. ``write`` prints text as it stands, ``say`` a line about it.
+    1 if there is no output. ``write`` prints text as it stands, ``say`` a line about it. ``wait``
+    lets so many seconds pass, or raises what is to end it.
     """
-    seen = view(run)
-    key = one(seen, word, "logs")
-    job = seen.jobs[key]
+    key = job.key
     if job.n == 0 and _jobid(job) is None:
         say(f"{printable(key)} has not run yet; 'jobmon explain' says what it waits for")
         return 1
@@ -99,7 +115,7 @@ def logs(
         files = Files(link, identity.rdir, identity.id)
         reader = Reader(files, names.split(key)[0], patterns)
         if follow and job.in_system:
-            return _follow(run, job, reader, lines, say, write)
+            return _follow(run, job, reader, lines, say, write, wait)
         shown = False
         for path, text in reader.new(_jobid(job), lines):
             _show(path, text, f" on {link.where}", say, write)
@@ -126,10 +142,19 @@ def _from_here(
     return bool(found)
 
 
-def _follow(run: Path, job: Job, reader: Reader, lines: int, say: Say, write: Write) -> int:
+def _follow(
+    run: Path,
+    job: Job,
+    reader: Reader,
+    lines: int,
+    say: Say,
+    write: Write,
+    wait: Callable[[float], object],
+) -> int:
     """Print what comes until the journal says that the job has ended."""
     path = Paths(run).journal
-    _, offset = journal.follow(path, 0)
+    told, offset = journal.follow(path, 0)
+    job = journal.jobs_of(path, (e for e in told if e.key == job.key)).get(job.key, job)
     shown, trouble, pause = "", "", PAUSES[0]
     while True:
         events, offset = journal.follow(path, offset)
@@ -153,7 +178,7 @@ def _follow(run: Path, job: Job, reader: Reader, lines: int, say: Say, write: Wr
             say(f"{printable(job.key)} {job.life}{why}")
             return 0
         pause = PAUSES[0] if came else min(PAUSES[1], pause * 1.5)
-        time.sleep(0 if ended else pause)
+        wait(0 if ended else pause)
 
 
 def _jobid(job: Job) -> JobID | None:

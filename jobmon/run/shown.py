@@ -56,16 +56,22 @@ def pace_of(table: Sequence[Row], index: Index, maxqsub: int, at: datetime) -> P
     return pace(table, index.of, names.marker_key, id_of, maxqsub, at)
 
 
+def state_after(event: Event) -> str:
+    """What a job is shown as right after an event, until its files are read."""
+    return _STATES.get(event.kind, str(event.kind))
+
+
 @dataclass(slots=True)
 class Shown:
     """Where each job stands, and why where that was said; ``at`` is when the daemon saw it, and
-    ``pace`` as of then."""
+    ``pace`` as of then. ``offset``: the byte of the journal up to which it was followed."""
 
     at: str
     submissions: int = 0
     states: dict[Key, str] = field(default_factory=dict)
     why: dict[Key, str] = field(default_factory=dict)
     pace: Pace | None = None
+    offset: int = 0
 
     def rows(self) -> list[Row]:
         """As much of the table as is known."""
@@ -75,7 +81,7 @@ class Shown:
         """Lay on top what happened since."""
         for event in events:
             self.submissions += event.kind == Kind.SUBMITTING
-            self.states[event.key] = _STATES.get(event.kind, str(event.kind))
+            self.states[event.key] = state_after(event)
             self.why[event.key] = event.notes.get("reason", "")
 
 
@@ -114,7 +120,8 @@ def read(paths: Paths) -> Shown | None:
             return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    shown.add(journal.follow(paths.journal, offset)[0])
+    events, shown.offset = journal.follow(paths.journal, offset)
+    shown.add(events)
     return shown
 
 

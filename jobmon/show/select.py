@@ -57,16 +57,22 @@ def select(
 
 
 def chosen(jobs: Sequence[Key], words: Sequence[str]) -> tuple[list[Key], list[str]]:
-    """The jobs that job keys, folders or patterns mean, and the words that mean none."""
+    """The jobs that job keys, folders or patterns mean, and the words that mean none.
+
+    A word that is a job's key means that job alone, whatever it would mean as a pattern.
+    """
     found: dict[Key, None] = {}
     unknown = []
+    there = set(jobs)
     for raw in words:
+        if raw in there:
+            found[Key(raw)] = None
+            continue
         word = raw.rstrip("/") or raw
         hits = [
             key
             for key in jobs
-            if key == word
-            or key.startswith(f"{word}/")
+            if key.startswith(f"{word}/")
             or word == "."
             or fnmatch.fnmatchcase(key, word)
             or fnmatch.fnmatchcase(names.split(key)[0], word)

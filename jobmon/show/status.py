@@ -31,7 +31,7 @@ WIDEST = 60
 def as_json(view: View, keys: Sequence[Key], now: datetime) -> str:
     """The run as JSON, of its jobs those of ``keys``; keys as the names are (bytes that are no
     UTF-8 as lone surrogates). Times from here to there are seconds."""
-    pace = _pace(view, now)
+    pace = pace_of_view(view, now)
     return json.dumps(
         {
             "run": str(view.run),
@@ -64,7 +64,7 @@ def _job(row: Row, now: datetime) -> dict[str, object]:
         "cause": row.cause or None,
         "attempts": job.n,
         "took": took(job),
-        "lasted": _lasted(row, now),
+        "lasted": lasted(row, now),
         "history": [
             {"event": str(event.kind), "time": names.stamp(event.at), "jobid": event.jobid}
             for event in job.history
@@ -89,7 +89,7 @@ def as_table(run: Path, now: datetime, say: Callable[[str], None]) -> None:
         submissions = sum(
             event.kind == Kind.SUBMITTING for row in table for event in row.job.history
         )
-        pace = _pace(all_of_it, now)
+        pace = pace_of_view(all_of_it, now)
     first, *rest = summary(table, run)
     rest += conflicts(stands)
     say(first.partition(": ")[0])
@@ -99,7 +99,7 @@ def as_table(run: Path, now: datetime, say: Callable[[str], None]) -> None:
         say(f"files as seen at {seen.at}; 'jobmon status --json' looks at all of them now")
     for line in pace_words(pace):
         say(line)
-    say(_daemon(run))
+    say(daemon_words(run))
     say(spending.words(spending.read(paths.spent), submissions))
     if rest:
         say("in need of a person:")
@@ -122,8 +122,8 @@ def as_list(rows: Sequence[Row], now: datetime) -> list[str]:
     width = min(WIDEST, max(map(len, keys), default=0))
     found = []
     for key, row in zip(keys, rows, strict=True):
-        lasted = _lasted(row, now)
-        seconds = took(row.job) if lasted is None else lasted
+        since = lasted(row, now)
+        seconds = took(row.job) if since is None else since
         how_long = span(seconds) if seconds is not None else ""
         jobid = row.job.jobid if row.job.jobid is not None and row.job.life not in OPEN else "-"
         why = printable(row.reason) if row.reason else _waits(row)
@@ -139,7 +139,7 @@ def _waits(row: Row) -> str:
     return f"waits for {printable(row.missing[0])}{more}"
 
 
-def _lasted(row: Row, now: datetime) -> float | None:
+def lasted(row: Row, now: datetime) -> float | None:
     """Seconds since its state began; None for one that ended, or that hangs on files."""
     history = row.job.history
     if not history or history[-1].kind in ENDS or row.state in {"held", "waiting", "blocked"}:
@@ -147,7 +147,7 @@ def _lasted(row: Row, now: datetime) -> float | None:
     return max(0.0, (now - history[-1].at).total_seconds())
 
 
-def _pace(view: View, now: datetime) -> Pace | None:
+def pace_of_view(view: View, now: datetime) -> Pace | None:
     """None where the run's own settings cannot be read, which status has not to complain of."""
     from jobmon.run.settings import read_run_file  # noqa: PLC0415 (heavy)
 
@@ -177,7 +177,8 @@ def pace_words(pace: Pace | None) -> list[str]:
     return ["; ".join(found)] if found else []
 
 
-def _daemon(run: Path) -> str:
+def daemon_words(run: Path) -> str:
+    """Who has the run, or that nobody has."""
     there = holder(run)
     if there is None:
         return "no daemon has this run; 'jobmon --ldir RUN' goes on with it"
