@@ -107,6 +107,22 @@ def explain(run: Path, as_json: bool, key: str) -> None:
 
 @click.command()
 @_RUN
+def watch(run: Path) -> None:
+    """Watch a run on the whole screen: counts, grid, table, explain, output; '?' tells the keys.
+
+    \b
+    Example:
+      jobmon watch
+    """
+    from jobmon.act.place import run_meant  # noqa: PLC0415
+    from jobmon.act.watch import watch as act  # noqa: PLC0415
+
+    folder = run_meant(run)
+    act(folder, folder if run != Path() else None)
+
+
+@click.command()
+@_RUN
 @click.option("-n", "--lines", default=100, metavar="N", help="Last lines of each file. [100]")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes, until it ends.")
 @_KEY
@@ -318,4 +334,4 @@ def report(run: Path, output: Path | None, states: tuple[str, ...], keys: tuple[
     notices.answer(f"report: {page}")
 
 
-COMMANDS = (status, explain, logs, report, stop, kill, hold, release, retry, resolve)
+COMMANDS = (status, explain, watch, logs, report, stop, kill, hold, release, retry, resolve)

@@ -126,13 +126,14 @@ def as_list(rows: Sequence[Row], now: datetime) -> list[str]:
         seconds = took(row.job) if since is None else since
         how_long = span(seconds) if seconds is not None else ""
         jobid = row.job.jobid if row.job.jobid is not None and row.job.life not in OPEN else "-"
-        why = printable(row.reason) if row.reason else _waits(row)
+        why = printable(row.reason) if row.reason else waits(row)
         line = f"{key:{width}}  {row.state:9}  {how_long:12} {jobid:10} {why}"
         found.append(line.rstrip())
     return found
 
 
-def _waits(row: Row) -> str:
+def waits(row: Row) -> str:
+    """The first of what a job waits for, and how much more there is; empty for nothing."""
     if not row.missing:
         return ""
     more = f" and {len(row.missing) - 1} more" if len(row.missing) > 1 else ""

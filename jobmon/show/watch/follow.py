@@ -1,0 +1,172 @@
+"""The run as it changes, for the live view: read from its files alone, by a thread of its own.
+
+What a daemon left of a large run comes first, then the run as read whole, then the journal's new
+events as they come. What files say (waiting, blocked, held) follows as often as reading them is
+cheap: ``SHARE`` says how much of the time that may take.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from jobmon.core.life import IllegalEvent, Job, step
+from jobmon.core.model import Event, Key
+from jobmon.core.rows import Row
+from jobmon.run import journal, shown
+from jobmon.run.journal import JournalError
+from jobmon.run.names import BadFile
+from jobmon.run.paths import Paths
+from jobmon.show.read import View, later, view_of
+from jobmon.show.status import daemon_words, pace_of_view, pace_words
+from jobmon.show.watch.board import in_order
+
+SHARE = 10.0
+"""Times what the standing of all jobs took to work out that pass before it is again."""
+
+TREE_SHARE = 50.0
+"""The same for reading the whole tree, where a person may have changed something."""
+
+TREE_PAUSE = 5.0
+"""Seconds between two readings of the tree at least."""
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """``rows``: all jobs, where ``order`` is given, else those that something happened to.
+
+    ``view``: the run as read whole. ``daemon``, ``pace``: lines for the head. ``trouble``: why
+    the run cannot be read.
+    """
+
+    rows: Mapping[Key, Row] = field(default_factory=dict)
+    order: Sequence[Key] | None = None
+    view: View | None = None
+    daemon: str = ""
+    pace: str = ""
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows one run. ``first`` is quick; each ``turn`` then tells what is new."""
+
+    run: Path
+    now: Clock
+    mono: Callable[[], float] = time.monotonic
+    _view: View | None = None
+    _order: list[Key] = field(default_factory=list)
+    _offset: int = 0
+    _unfolded: list[Event] = field(default_factory=list)
+    _ahead: dict[Key, Job] = field(default_factory=dict)  # of the view, by the unfolded events
+    _stamps: tuple[object, ...] = ()
+    _standing_again: float = 0.0
+    _tree_again: float = 0.0
+    _pace: str = ""
+
+    def first(self) -> News:
+        """What can be told at once: all of a large run that a daemon left something of."""
+        try:
+            left = shown.read(Paths(self.run))
+        except (BadFile, JournalError) as error:
+            return self._news(trouble=str(error))
+        if left is None:
+            return self._news()
+        self._pace = "; ".join(pace_words(left.pace))
+        rows = {row.job.key: row for row in left.rows()}
+        return self._news(rows, in_order(rows))
+
+    def turn(self) -> News:
+        """What is new since. What is wrong with the run folder is told, and tried again."""
+        try:
+            return self._turn()
+        except (BadFile, JournalError) as error:
+            trouble = str(error)
+        except IllegalEvent as error:
+            trouble = f"{Paths(self.run).journal}: {error}; {journal.WAY_OUT}"
+        except OSError as error:
+            trouble = f"{error.filename or self.run}: {error.strerror}"
+        self._view = None
+        self._tree_again = self.mono() + TREE_PAUSE
+        return self._news(trouble=trouble)
+
+    def _turn(self) -> News:
+        began = self.mono()
+        if self._view is None and began < self._tree_again:
+            return self._news()
+        if self._view is None or began >= self._tree_again:
+            return self._whole(began)
+        before = self._offset
+        events, self._offset = journal.follow(Paths(self.run).journal, before)
+        if self._offset < before:  # it was begun anew
+            return self._whole(began)
+        self._unfolded += events
+        stamps = self._stamped()
+        if began >= self._standing_again and (self._unfolded or stamps != self._stamps):
+            self._stamps = stamps
+            told, self._unfolded = self._unfolded, []
+            return self._stands(later(self._view, told))
+        return self._news({event.key: self._right_after(event, self._view) for event in events})
+
+    def _right_after(self, event: Event, seen: View) -> Row:
+        """A job right after an event, until its standing is worked out."""
+        before = self._ahead.get(event.key) or seen.jobs.get(event.key) or Job(event.key)
+        job = self._ahead[event.key] = step(before, event)
+        return Row(job, shown.state_after(event), (), job.why, job.cause)
+
+    def _whole(self, began: float) -> News:
+        """Read all of it, which makes so much that going through it for garbage takes seconds."""
+        self._stamps = self._stamped()
+        gc.disable()
+        try:
+            path = Paths(self.run).journal
+            told, self._offset = journal.follow(path, 0)
+            self._unfolded = []
+            news = self._stands(view_of(self.run, told))
+        finally:
+            if self._view is not None and len(self._view.jobs) >= shown.LARGE:
+                gc.freeze()
+            gc.enable()
+        end = self.mono()
+        self._tree_again = end + max(TREE_PAUSE, TREE_SHARE * (end - began))
+        return news
+
+    def _stands(self, seen: View) -> News:
+        began = self.mono()
+        self._view = seen
+        self._ahead.clear()
+        rows = seen.by_key
+        if rows.keys() != set(self._order):
+            self._order = in_order(rows)
+        self._pace = "; ".join(pace_words(pace_of_view(seen, self.now())))
+        end = self.mono()
+        self._standing_again = end + SHARE * (end - began)
+        return self._news(rows, list(self._order), seen)
+
+    def _stamped(self) -> tuple[object, ...]:
+        """What says that a daemon saw something anew that is in no event."""
+        paths = Paths(self.run)
+        return tuple(_stamp(path) for path in (paths.present, paths.memory))
+
+    def _news(
+        self,
+        rows: Mapping[Key, Row] | None = None,
+        order: Sequence[Key] | None = None,
+        seen: View | None = None,
+        trouble: str = "",
+    ) -> News:
+        return News(rows or {}, order, seen, daemon_words(self.run), self._pace, trouble)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
