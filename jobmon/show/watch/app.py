@@ -63,15 +63,14 @@ class Watch(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 (as App has it)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "keys", "keys", key_display="?"),
-        Binding("g", "sheet('grid')", "grid"),
-        Binding("t", "sheet('table')", "table"),
-        Binding("e,enter", "detail('explain')", "explain", key_display="e"),
+        Binding("t", "turn", "table"),
+        Binding("e,enter", "detail('explain')", "why", key_display="e"),
         Binding("o", "detail('output')", "output"),
         Binding("f", "filter", "filter"),
-        Binding("slash", "search", "search", key_display="/"),
+        Binding("slash", "search", "search", show=False),
         Binding("n", "again(1)", "next", show=False),
         Binding("p,N", "again(-1)", "previous", show=False),
-        Binding("s", "sort", "sort"),
+        Binding("s", "sort", "sort", show=False),
         Binding("B", "backwards", "backwards", show=False),
         Binding("space", "mark", "mark", show=False),
         Binding("a", "mark_all", "mark all", show=False),
@@ -102,10 +101,13 @@ class Watch(App[None]):
         self.sought = ""
         self.at_work = ""
         self.warned = False
+        self.said = ""
+        self.stale = False  # the sheet that is not on the screen
         self.over = threading.Event()
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
+        yield Static(id="trouble")
         yield Static(id="counts")
         with Container(id="middle"):
             with ContentSwitcher(initial="grid", id="sheets"):
@@ -159,11 +161,8 @@ class Watch(App[None]):
         """Which jobs are in sight may have changed; the cursor stays on its job."""
         here = self.sheet.key()
         changed = self.sight.choose()
-        for sheet in self.query(Sheet):
-            if changed:
-                sheet.renew()
-            else:
-                sheet.refresh()
+        self.stale |= changed
+        self.sheet.renew() if changed else self.sheet.refresh()
         place = self.sheet.place(here) if changed and here is not None else None
         if place is not None and place != (self.sheet.row, self.sheet.column):
             self.sheet.goto(*place)
@@ -173,17 +172,27 @@ class Watch(App[None]):
         reading = "" if self.view is not None or news.trouble else "reading the run …"
         name = f"{run.parent.name}/{run.name}"
         at = f"{self.now():%H:%M:%S}"
-        told = head.head(name, news.daemon, news.pace or reading, news.trouble, at)
-        self.query_one("#head", Static).update(told)
+        self.query_one("#head", Static).update(
+            head.head(name, news.daemon, news.pace or reading, at)
+        )
+        trouble = self.query_one("#trouble", Static)
+        trouble.display = bool(news.trouble)
+        trouble.update(Text(printable(news.trouble)))
         self.query_one("#counts", Static).update(head.counts(self.sight.board, self.size.width))
         busy = f"{self.at_work} is at work · " if self.at_work else ""
-        words = busy + head.below(self.sight, len(self.sight.marks))
+        said = f"{self.said} · " if self.said else ""
+        words = said + busy + head.below(self.sight, len(self.sight.marks))
         here = self.sheet.key()
         if here is not None:
             words += f" · {printable(here)} {self.sight.board.state(here)}"
         self.query_one("#below", Static).update(Text(words, no_wrap=True, overflow="ellipsis"))
         if self.sheet.id == "table":
             self.sheet.refresh()
+
+    def _say(self, words: str) -> None:
+        """Say something until the cursor moves."""
+        self.said = words
+        self._tick()
 
     def on_resize(self) -> None:
         self._tick()
@@ -192,6 +201,7 @@ class Watch(App[None]):
 
     @on(Sheet.Moved)
     def moved(self) -> None:
+        self.said = ""
         self._show_detail()
         self._tick()
 
@@ -200,10 +210,14 @@ class Watch(App[None]):
         row = self.sight.board.rows.get(key) if key is not None else None
         self.query_one(Detail).show(row, self.view)
 
-    def action_sheet(self, name: str) -> None:
+    def action_turn(self) -> None:
+        """Grid to table, and back."""
         here = self.sheet.key()
-        self.query_one(ContentSwitcher).current = name
+        self.query_one(ContentSwitcher).current = "table" if self.sheet.id == "grid" else "grid"
         self.sheet.focus()
+        if self.stale:
+            self.stale = False
+            self.sheet.renew()
         place = self.sheet.place(here) if here is not None else None
         if place is not None:
             self.call_after_refresh(self.sheet.goto, *place)
@@ -242,7 +256,7 @@ class Watch(App[None]):
         if place is not None:
             self.sheet.goto(*place)
         elif self.sought:
-            self.notify(f"no job in sight has {printable(self.sought)} in its key")
+            self._say(f"no job in sight has {printable(self.sought)} in its key")
 
     def action_sort(self) -> None:
         self.sight.sort = SORTS[(SORTS.index(self.sight.sort) + 1) % len(SORTS)]
@@ -272,7 +286,7 @@ class Watch(App[None]):
     def action_do(self, verb: str) -> None:
         keys = self.sight.meant(self.sheet.key())
         if self.at_work:
-            self.notify(f"{self.at_work} is still at work")
+            self._say(f"{self.at_work} is still at work")
         elif keys:
             what = keys[0] if len(keys) == 1 else f"{len(keys)} jobs"
             question = Question(f"{VERBS[verb]} {what}?")
@@ -315,6 +329,6 @@ class Watch(App[None]):
     def action_leave(self) -> None:
         if self.at_work and not self.warned:
             self.warned = True
-            self.notify(f"{self.at_work} is still at work; q once more leaves it")
+            self._say(f"{self.at_work} is still at work; q once more leaves it")
         else:
             self.exit()

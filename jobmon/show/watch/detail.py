@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widgets import RichLog, Static
 
 from jobmon.core.rows import STATES, Row
-from jobmon.core.text import printable
+from jobmon.core.text import clean
 from jobmon.show import explain_text
 from jobmon.show.explain import explain
 from jobmon.show.read import View
@@ -30,10 +30,10 @@ MOST_LINES = 5000
 
 KEYS = """\
 arrows, page up/down, home, end   move; a click does too
-g  grid     t  table     s  sort     B  backwards     tab  scroll the other pane
+t  table, or grid     s  sort the table     B  backwards     tab  scroll the other pane
 f  filter: states, parts of keys, patterns; empty for all
 /  search   n  next      p  previous
-e  explain  o  output    once more closes it
+e  why: all about the job     o  its output     once more closes it
 space  mark     a  mark all in sight, or none
 h hold   l release (let go)   r retry   k kill   K kill and hold
    for the marked jobs, else for that under the cursor; each asks first
@@ -184,9 +184,4 @@ class Detail(VerticalScroll):
             log.clear()
             log.write(Text("\n".join(lines)))
             return
-        self.query_one("#words", Static).update(Text("\n".join(map(_plain, lines))))
-
-
-def _plain(line: str) -> str:
-    pad = len(line) - len(line.lstrip(" "))
-    return " " * pad + printable(line)
+        self.query_one("#words", Static).update(Text("\n".join(map(clean, lines))))

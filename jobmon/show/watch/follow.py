@@ -62,6 +62,7 @@ class Follower:
     mono: Callable[[], float] = time.monotonic
     _view: View | None = None
     _order: list[Key] = field(default_factory=list)
+    _file: tuple[int, int] | None = None
     _offset: int = 0
     _unfolded: list[Event] = field(default_factory=list)
     _ahead: dict[Key, Job] = field(default_factory=dict)  # of the view, by the unfolded events
@@ -69,13 +70,15 @@ class Follower:
     _standing_again: float = 0.0
     _tree_again: float = 0.0
     _pace: str = ""
+    _trouble: str = ""
 
     def first(self) -> News:
         """What can be told at once: all of a large run that a daemon left something of."""
         try:
             left = shown.read(Paths(self.run))
         except (BadFile, JournalError) as error:
-            return self._news(trouble=str(error))
+            self._trouble = str(error)
+            return self._news()
         if left is None:
             return self._news()
         self._pace = "; ".join(pace_words(left.pace))
@@ -87,14 +90,14 @@ class Follower:
         try:
             return self._turn()
         except (BadFile, JournalError) as error:
-            trouble = str(error)
+            self._trouble = str(error)
         except IllegalEvent as error:
-            trouble = f"{Paths(self.run).journal}: {error}; {journal.WAY_OUT}"
+            self._trouble = f"{Paths(self.run).journal}: {error}; {journal.WAY_OUT}"
         except OSError as error:
-            trouble = f"{error.filename or self.run}: {error.strerror}"
+            self._trouble = f"{error.filename or self.run}: {error.strerror}"
         self._view = None
         self._tree_again = self.mono() + TREE_PAUSE
-        return self._news(trouble=trouble)
+        return self._news()
 
     def _turn(self) -> News:
         began = self.mono()
@@ -102,8 +105,10 @@ class Follower:
             return self._news()
         if self._view is None or began >= self._tree_again:
             return self._whole(began)
-        before = self._offset
-        events, self._offset = journal.follow(Paths(self.run).journal, before)
+        path, before = Paths(self.run).journal, self._offset
+        if _which(path) != self._file:
+            return self._whole(began)
+        events, self._offset = journal.follow(path, before)
         if self._offset < before:  # it was begun anew
             return self._whole(began)
         self._unfolded += events
@@ -126,6 +131,7 @@ class Follower:
         gc.disable()
         try:
             path = Paths(self.run).journal
+            self._file = _which(path)
             told, self._offset = journal.follow(path, 0)
             self._unfolded = []
             news = self._stands(view_of(self.run, told))
@@ -139,7 +145,7 @@ class Follower:
 
     def _stands(self, seen: View) -> News:
         began = self.mono()
-        self._view = seen
+        self._view, self._trouble = seen, ""
         self._ahead.clear()
         rows = seen.by_key
         if rows.keys() != set(self._order):
@@ -159,9 +165,17 @@ class Follower:
         rows: Mapping[Key, Row] | None = None,
         order: Sequence[Key] | None = None,
         seen: View | None = None,
-        trouble: str = "",
     ) -> News:
-        return News(rows or {}, order, seen, daemon_words(self.run), self._pace, trouble)
+        return News(rows or {}, order, seen, daemon_words(self.run), self._pace, self._trouble)
+
+
+def _which(path: Path) -> tuple[int, int] | None:
+    """Which file has this name now; None where none has."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -47,7 +47,7 @@ class Grid(Sheet):
 
     def head(self) -> list[Segment]:
         name = Segment(fitted("folder", self.names_wide) + " ", HEAD)
-        ids = (fitted(self.places.ids[c], self.cell_wide - 1) + " " for c in self._columns())
+        ids = (" " + fitted(self.places.ids[c], self.cell_wide - 1) for c in self._columns())
         return [name, *(Segment(text, HEAD) for text in ids)]
 
     def line(self, row: int) -> list[Segment]:

@@ -14,12 +14,12 @@ SIDE_BY_SIDE = 84
 """Cells from which on two counts stand beside each other."""
 
 
-def head(run: str, daemon: str, pace: str, trouble: str, at: str) -> Text:
-    """The first lines. ``trouble`` stands in the place of the pace."""
+def head(run: str, daemon: str, pace: str, at: str) -> Text:
+    """The first lines."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(printable(run), Style(bold=True))
     text.append(f"  {at}\n{printable(daemon)}\n")
-    text.append(printable(trouble or pace), Style(bold=True, reverse=True) if trouble else None)
+    text.append(printable(pace))
     return text
 
 

@@ -17,7 +17,7 @@ from jobmon.show.watch.sheet import CURSOR, HEAD, PLAIN, STYLES, Sheet, fitted, 
 from jobmon.show.words import span
 
 MOST_KEY = 40
-STATE, TIME, JOBID = 11, 12, 12
+STATE, TIME, JOBID = 12, 12, 12
 """Cells of the columns behind the key."""
 
 

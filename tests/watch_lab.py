@@ -1,0 +1,163 @@
+"""A run folder at a known time, and the live view of it without a terminal, as text."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+from textual.pilot import Pilot
+
+from jobmon.core.life import Job
+from jobmon.core.model import Event, JobID, Key, Kind
+from jobmon.run import names, views
+from jobmon.run.journal import Journal
+from jobmon.run.options import build
+from jobmon.run.paths import Paths
+from jobmon.run.settings import Identity, write_run_file
+from jobmon.show.watch.app import Watch
+from jobmon.show.watch.follow import Follower
+from jobmon.show.watch.hands import Ask, Closed, Hands, Say
+
+START = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+NOW = START + timedelta(hours=2)
+
+Step = tuple[float, Kind] | tuple[float, Kind, Mapping[str, str]]
+
+
+def now() -> datetime:
+    return NOW
+
+
+def events(lives: Mapping[str, Sequence[Step]]) -> list[Event]:
+    """Minutes after START, what happened to each job then, and the notes of that."""
+    found: list[Event] = []
+    for i, (key, life) in enumerate(lives.items()):
+        n, jobid = 0, None
+        for minute, kind, *notes in life:
+            at = START + timedelta(minutes=minute)
+            if kind == Kind.STARTED:
+                n += 1
+                found.append(Event(at, Kind.SUBMITTING, Key(key), n))
+                jobid = JobID(str(353100 + 10 * i + n))
+            told = None if kind in {Kind.READY, Kind.REOPENED} else jobid
+            found.append(Event(at, kind, Key(key), n, told, notes[0] if notes else {}))
+    return sorted(found, key=lambda event: event.at)
+
+
+def run_of(
+    folder: Path, needs: Mapping[str, str | None], lives: Mapping[str, Sequence[Step]]
+) -> Path:
+    """A run: the dependency file of each job (None: it has none), and what became of some."""
+    run = folder / "materials" / "20261120_210000"
+    paths = Paths(run)
+    paths.hidden.mkdir(parents=True)
+    identity = Identity("r-1", "local", "local", f"/home/you/far/{run.name}")
+    write_run_file(paths.settings, build({"remote": "local", "maxqsub": 4}, str), identity)
+    for key, text in needs.items():
+        path = run / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        if text is not None:
+            (run / names.dependency(Key(key))).write_text(text)
+    with Journal.open(paths.journal) as journal:
+        journal.append(events(lives))
+    paths.quelist.write_text(views.print_quelist(views.lines_of(events(lives))), "utf-8")
+    paths.now.touch()
+    return run
+
+
+def add(run: Path, *more: Event) -> None:
+    """What a daemon would have written to the journal."""
+    with Journal.open(Paths(run).journal) as journal:
+        journal.append(more)
+
+
+@dataclass(slots=True)
+class Asked:
+    """Hands that only note what they are asked, and answer as they are told."""
+
+    done: list[tuple[str, tuple[Key, ...]]] = field(default_factory=list)
+    able: bool = True
+    code: str | None = None
+    closed: list[Key] = field(default_factory=list)
+
+    def hands(self) -> Hands:
+        return Hands(self._do, self._output)
+
+    def _do(self, verb: str, keys: Sequence[Key], dry: bool, ask: Ask, say: Say) -> bool:
+        if not dry:
+            self.done.append((verb, tuple(keys)))
+            if self.code is not None:
+                say(f"the answer was {ask('one-time code:', False)}")
+        say(f"{'would' if dry else 'did'} {verb} {len(keys)} job(s)")
+        return self.able
+
+    def _output(
+        self, job: Job, ask: Ask, say: Say, write: Say, wait: Callable[[float], None]
+    ) -> None:
+        say(f"==> {job.key}.o{job.jobid} <==")
+        write("iteration 1\n")
+        try:
+            while True:
+                wait(60)
+        except Closed:
+            self.closed.append(job.key)
+
+
+def screen(app: Watch) -> list[str]:
+    """The screen as text, by the picture of it that Textual makes for people."""
+    root = ElementTree.fromstring(app.export_screenshot())  # noqa: S314 (it is our own)
+    tag = "{http://www.w3.org/2000/svg}"
+    rows: dict[int, list[tuple[float, str]]] = {}
+    for text in root.iter(f"{tag}text"):
+        number = re.search(r"-line-(\d+)\)", text.get("clip-path") or "")
+        if number is not None:
+            place = (float(text.get("x") or 0), "".join(text.itertext()))
+            rows.setdefault(int(number[1]), []).append(place)
+    wide = 12.2  # of a sign, by the picture's own measure
+    found = []
+    for y in range(max(rows, default=-1) + 1):
+        line = ""
+        for x, words in sorted(rows.get(y, [])):
+            line = line.ljust(round(x / wide)) + words.replace("\N{NO-BREAK SPACE}", " ")
+        found.append(line.rstrip())
+    return found
+
+
+async def shown(pilot: Pilot[None], *words: str) -> str:
+    """Wait until the screen holds these words; the screen then."""
+    for _ in range(600):
+        text = "\n".join(screen(_watch(pilot)))
+        if all(word in text for word in words):
+            return text
+        await pilot.pause(0.05)
+    raise AssertionError(f"{words} are not shown:\n{text}")
+
+
+def _watch(pilot: Pilot[None]) -> Watch:
+    app = pilot.app
+    assert isinstance(app, Watch)
+    return app
+
+
+def driven(
+    run: Path,
+    drive: Callable[[Pilot[None], Watch], Awaitable[None]],
+    hands: Hands | None = None,
+    size: tuple[int, int] = (100, 30),
+    follower: Follower | None = None,
+) -> Watch:
+    """Run the live view of ``run``, with ``drive`` at the keys."""
+
+    async def go() -> Watch:
+        app = Watch(follower or Follower(run, now), hands or Asked().hands(), now)
+        async with app.run_test(size=size) as pilot:
+            await drive(pilot, app)
+        return app
+
+    return asyncio.run(go())
