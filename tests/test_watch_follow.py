@@ -92,7 +92,7 @@ def test_a_journal_begun_anew_is_read_anew(tmp_path: Path) -> None:
     run, clock = small(tmp_path), Seconds()
     follower = Follower(run, now, clock)
     follower.turn()
-    Paths(run).journal.unlink()
+    Paths(run).journal.rename(run / "qsub.log.before.20261120")  # as a start afresh does
     add(run, Event(START, Kind.FINISHED, C))
     assert states(follower.turn().rows)[2] == "finished"
 

@@ -49,7 +49,8 @@ def counts(board: Board, width: int) -> Text:
 def below(sight: Sight, marks: int) -> str:
     """What of the run is in sight, in words."""
     shown, there = len(sight.keys), len(sight.board.rows)
-    words = [f"{there} jobs" if shown == there else f"{shown} of {there} jobs"]
+    jobs = "job" if there == 1 else "jobs"
+    words = [f"{there} {jobs}" if shown == there else f"{shown} of {there} {jobs}"]
     if sight.words:
         words.append(f"filter: {sight.words}")
     words.append(f"by {sight.sort}{', backwards' if sight.backwards else ''}")
