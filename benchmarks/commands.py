@@ -30,7 +30,7 @@ def measure(jobs: int, alive: int) -> dict[str, float]:
         big = make(base / "big", Shape(jobs, alive))
         found: dict[str, float] = {"jobs": jobs, "alive": alive}
         found |= _status(big, "cold")
-        found |= _daemon(big)
+        found |= minded(big)
         found |= _status(big, "status")
         found["help_s"] = statistics.median(
             lab.seconds([*lab.JOBMON, "--help"]) for _ in range(TIMES)
@@ -45,7 +45,8 @@ def _status(big: BigRun, name: str) -> dict[str, float]:
     return {f"{name}_s": statistics.median(times)}
 
 
-def _daemon(big: BigRun) -> dict[str, float]:
+def minded(big: BigRun) -> dict[str, float]:
+    """Have a real daemon mind the run for a while; its memory in megabytes."""
     path = f"{big.batch.folder}{os.pathsep}{os.environ['PATH']}"
     argv = [*lab.JOBMON, "run", "--ldir", str(big.run), "--quiet"]
     began = time.monotonic()

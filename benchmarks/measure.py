@@ -85,6 +85,10 @@ def commands() -> Raw:
     return dict(module("commands", str(BIG), str(ALIVE)))
 
 
+def watch() -> Raw:
+    return dict(module("watch", str(BIG), str(ALIVE)))
+
+
 def peers() -> Raw:
     """Measured by ``benchmarks/peers``; here it is only read."""
     return dict(json.loads(PEERS.read_text()))
@@ -104,6 +108,7 @@ def grown() -> Raw:
 GROUPS: Mapping[str, Callable[[], Raw]] = {
     "cycle": cycle,
     "commands": commands,
+    "watch": watch,
     "start": start,
     "many": many,
     "chains": chains,

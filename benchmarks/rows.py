@@ -160,6 +160,14 @@ def _commands(raw: Raw) -> Verdict:
     return words, raw["help_s"] < 0.3 and raw["status_s"] < 1
 
 
+def _watch(raw: Raw) -> Verdict:
+    words = (
+        f"{raw['open_s']:.1f} s; {1000 * raw['key_s']:.0f} ms, "
+        f"at most {1000 * raw['key_max_s']:.0f} ms"
+    )
+    return words, raw["open_s"] < 2 and raw["key_s"] < 0.1
+
+
 ROWS = (
     Row(
         "logins", "many", "SSH logins in the life of a daemon", "1", _logins,
@@ -236,5 +244,11 @@ ROWS = (
         "commands", "commands", "`jobmon --help`; `jobmon status` at 100,000 jobs",
         "0.3 s; 1 s", _commands,
         "Wall time of whole processes, median of five; status of a run that a daemon has minded.",
+    ),
+    Row(
+        "watch", "watch", "`jobmon watch` at 100,000 jobs: until it shows them; a key's answer",
+        "2 s; 0.1 s", _watch,
+        "From the command to the counts on a terminal's other end, median of five; from a key to "
+        "the cursor's new place, typed while it reads the run, median of 100 and the longest.",
     ),
 )  # fmt: skip

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from watch_lab import START, Asked, add, driven, run_of, screen, shown
+from watch_lab import START, Asked, add, driven, run_of, screen, shown, text_of
+from watch_picture import PICTURE, picture
 
 from jobmon.core.model import Event, JobID, Key, Kind
 from jobmon.run import owner
@@ -256,3 +257,8 @@ def test_the_keys_are_told(tmp_path: Path) -> None:
         await pilot.press("q")
 
     driven(materials(tmp_path), drive, size=(120, 40))
+
+
+def test_the_picture_of_the_manual_is_made_by_its_script() -> None:
+    """Not compared sign by sign: another version of Textual draws it otherwise."""
+    assert text_of(picture()) == text_of(PICTURE.read_text("utf-8"))

@@ -146,33 +146,35 @@ def test_in_a_real_terminal(project: Path) -> None:
         if os.environ.get("JOBMON_NEED_CLUSTER"):
             pytest.fail("tmux is missing; scripts/testcluster install gets it")
         pytest.skip("tmux is not installed")
-    with running(project) as run:
-        with terminal(sys.executable, "-m", "jobmon", "watch", "--run", run) as typed:
-            seen: list[str] = [""]
+    with (
+        running(project) as run,
+        terminal(sys.executable, "-m", "jobmon", "watch", "--run", run) as typed,
+    ):
+        seen: list[str] = [""]
 
-            def reads(*words: str) -> bool:
-                seen[0] = typed()
-                return all(word in seen[0] for word in words)
+        def reads(*words: str) -> bool:
+            seen[0] = typed()
+            return all(word in seen[0] for word in words)
 
-            def expect(*words: str) -> None:
-                try:
-                    until(lambda: reads(*words))
-                except AssertionError:
-                    raise AssertionError(f"{words} are not in\n{seen[0]}") from None
+        def expect(*words: str) -> None:
+            try:
+                until(lambda: reads(*words))
+            except AssertionError:
+                raise AssertionError(f"{words} are not in\n{seen[0]}") from None
 
-            expect("has this run since", "a         R", "b         X", "3 jobs")
-            typed("e")
-            expect("a/qsub.0 is running", "its life:")
-            typed("Right", "h")
-            expect("Keep from being submitted a/qsub.1?", "would hold 1", "y  yes")
-            typed("y")
-            expect("1 job(s) are held until", "a/qsub.1 held")
-            assert not (run / "a" / "qsub.dependency.1").exists()
-            typed("l")
-            expect("would release 1", "y  yes")
-            typed("y")
-            expect("released 1 job(s)")
-            (twin_of(project) / "a" / "go").touch()
-            expect("a         F  F")
-            typed("q")
-            expect("left with 0")
+        expect("has this run since", "a         R", "b         X", "3 jobs")
+        typed("e")
+        expect("a/qsub.0 is running", "its life:")
+        typed("Right", "h")
+        expect("Keep from being submitted a/qsub.1?", "would hold 1", "y  yes")
+        typed("y")
+        expect("1 job(s) are held until", "a/qsub.1 held")
+        assert not (run / "a" / "qsub.dependency.1").exists()
+        typed("l")
+        expect("would release 1", "y  yes")
+        typed("y")
+        expect("released 1 job(s)")
+        (twin_of(project) / "a" / "go").touch()
+        expect("a         F  F")
+        typed("q")
+        expect("left with 0")

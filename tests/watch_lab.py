@@ -110,8 +110,13 @@ class Asked:
 
 
 def screen(app: Watch) -> list[str]:
-    """The screen as text, by the picture of it that Textual makes for people."""
-    root = ElementTree.fromstring(app.export_screenshot())  # noqa: S314 (it is our own)
+    """The screen as text."""
+    return text_of(app.export_screenshot())
+
+
+def text_of(svg: str) -> list[str]:
+    """The lines in the picture of a screen, as Textual makes it for people."""
+    root = ElementTree.fromstring(svg)  # noqa: S314 (it is our own)
     tag = "{http://www.w3.org/2000/svg}"
     rows: dict[int, list[tuple[float, str]]] = {}
     for text in root.iter(f"{tag}text"):

@@ -7,9 +7,10 @@ cheap: ``SHARE`` says how much of the time that may take.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -75,15 +76,15 @@ class Follower:
     def first(self) -> News:
         """What can be told at once: all of a large run that a daemon left something of."""
         try:
-            left = shown.read(Paths(self.run))
+            with _uncollected():
+                left = shown.read(Paths(self.run))
+                rows = {row.job.key: row for row in left.rows()} if left is not None else {}
+                order = in_order(rows) if left is not None else None
         except (BadFile, JournalError) as error:
             self._trouble = str(error)
             return self._news()
-        if left is None:
-            return self._news()
-        self._pace = "; ".join(pace_words(left.pace))
-        rows = {row.job.key: row for row in left.rows()}
-        return self._news(rows, in_order(rows))
+        self._pace = "; ".join(pace_words(left.pace)) if left is not None else ""
+        return self._news(rows, order)
 
     def turn(self) -> News:
         """What is new since. What is wrong with the run folder is told, and tried again."""
@@ -126,19 +127,16 @@ class Follower:
         return Row(job, shown.state_after(event), (), job.why, job.cause)
 
     def _whole(self, began: float) -> News:
-        """Read all of it, which makes so much that going through it for garbage takes seconds."""
         self._stamps = self._stamped()
-        gc.disable()
-        try:
-            path = Paths(self.run).journal
+        path = Paths(self.run).journal
+        with _uncollected():
             self._file = _which(path)
             told, self._offset = journal.follow(path, 0)
             self._unfolded = []
-            news = self._stands(view_of(self.run, told))
-        finally:
-            if self._view is not None and len(self._view.jobs) >= shown.LARGE:
+            seen = view_of(self.run, told)
+            news = self._stands(seen)
+            if len(seen.jobs) >= shown.LARGE:
                 gc.freeze()
-            gc.enable()
         end = self.mono()
         self._tree_again = end + max(TREE_PAUSE, TREE_SHARE * (end - began))
         return news
@@ -167,6 +165,16 @@ class Follower:
         seen: View | None = None,
     ) -> News:
         return News(rows or {}, order, seen, daemon_words(self.run), self._pace, self._trouble)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """So much is made meanwhile, and stays, that going through it for garbage takes seconds."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _which(path: Path) -> tuple[int, int] | None:

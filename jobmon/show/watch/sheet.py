@@ -23,20 +23,21 @@ from jobmon.core.text import printable
 from jobmon.show.watch.board import Sight
 
 COLOURS = {
-    "held": "yellow",
-    "waiting": "bright_black",
-    "blocked": "magenta",
-    "ready": "cyan",
-    "submitted": "blue",
-    "running": "bold bright_blue",
-    "finished": "green",
-    "failed": "bold white on red",
-    "killed": "red",
-    "unclear": "bold black on yellow",
+    "held": "#e69f00",
+    "waiting": "#8a8a8a",
+    "blocked": "#cc79a7",
+    "ready": "#7fdbda",
+    "submitted": "#6f9cf0",
+    "running": "bold #56b4e9",
+    "finished": "#2fb56f",
+    "failed": "bold #ffffff on #c8102e",
+    "killed": "#f0703c",
+    "unclear": "bold #000000 on #f0e442",
 }
+"""Told apart also by those who see red and green alike; the letters do it anyway."""
 STYLES = {state: Style.parse(words) for state, words in COLOURS.items()}
 HEAD = Style(bold=True, underline=True)
-CURSOR = Style(reverse=True)
+CURSOR = Style(color="#000000", bgcolor="#ffffff", bold=True)
 PLAIN = Style()
 
 
