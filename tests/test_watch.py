@@ -1,4 +1,4 @@
-"""``jobmon watch``, driven by Textual's own pilot; what the screen shows, as text."""
+"""``jobmon watch``, driven by Textual's own person; what the screen shows, as text."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
-from watch_lab import START, Asked, add, driven, run_of, screen, shown, text_of
+from textual.widgets import Input
+from watch_lab import START, Asked, Person, add, driven, run_of, screen, shown, text_of
 from watch_picture import PICTURE, picture
 
 from jobmon.core.model import Event, JobID, Key, Kind
 from jobmon.run import owner
 from jobmon.run.paths import Paths
 from jobmon.show.watch.app import Watch
+from jobmon.show.watch.asking import Question
 
 GOLDENS = Path(__file__).parent / "goldens" / "watch"
 
@@ -47,70 +48,74 @@ def materials(folder: Path) -> Path:
     )
 
 
-def compare(name: str, text: str) -> None:
-    """Hold a screen against the golden; ``JOBMON_WRITE_GOLDENS=1`` writes it."""
+async def compare(person: Person, name: str) -> None:
+    """Hold the screen against the golden; ``JOBMON_WRITE_GOLDENS=1`` writes it."""
     path = GOLDENS / f"{name}.txt"
+    await shown(person, "? keys", "q quit")
     if os.environ.get("JOBMON_WRITE_GOLDENS"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
-    assert text + "\n" == path.read_text()
+        path.write_text("\n".join([*screen(person.app), ""]))
+    assert screen(person.app) == path.read_text().splitlines()
 
 
 def test_the_grid(tmp_path: Path) -> None:
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("down", "down", "down", "right")
-        compare("grid", await shown(pilot, "mp-10/qsub.1 failed"))
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("down", "down", "down", "right")
+        await shown(person, "mp-10/qsub.1 failed")
+        await compare(person, "grid")
 
     driven(materials(tmp_path), drive)
 
 
 def test_the_table(tmp_path: Path) -> None:
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("t", "s")
-        compare("table", await shown(pilot, "by state", "out of time"))
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("t", "s")
+        await shown(person, "by state", "out of time")
+        await compare(person, "table")
 
     driven(materials(tmp_path), drive, size=(100, 34))
 
 
 def test_explain_of_the_job_under_the_cursor(tmp_path: Path) -> None:
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("e", "down", "down", "down", "right", "right")
-        compare("explain", await shown(pilot, "mp-10/qsub.2 is blocked", "jobmon retry"))
-        await pilot.press("left")
-        await shown(pilot, "mp-10/qsub.1 is failed", "its life:")
-        await pilot.press("up", "end", "right", "right", "right")  # no job is there
-        await shown(pilot, "no job stands there")
-        await pilot.press("e")
-        await pilot.pause()
-        assert "no job stands there" not in "\n".join(screen(app))
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("e", "down", "down", "down", "right", "right")
+        await shown(person, "mp-10/qsub.2 is blocked", "jobmon retry")
+        await compare(person, "explain")
+        await person.press("left")
+        await shown(person, "mp-10/qsub.1 is failed", "its life:")
+        await person.press("up", "end", "right", "right", "right")  # no job is there
+        await shown(person, "no job stands there")
+        await person.press("e")
+        await person.until(lambda: "no job stands there" not in "\n".join(screen(app)))
 
     driven(materials(tmp_path), drive, size=(130, 30))
 
 
 def test_filter_search_and_the_way_back(tmp_path: Path) -> None:
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("slash", *"149", "enter")
-        await shown(pilot, "mp-149/qsub.0 finished")
-        await pilot.press("n")
-        await shown(pilot, "mp-149/qsub.1 submitted")
-        await pilot.press("p", "p")
-        await shown(pilot, "mp-149/qsub.3 waiting")
-        await pilot.press("slash", *"nowhere", "enter")
-        await shown(pilot, "no job in sight has nowhere in its key")
-        await pilot.press("f", *"blocked held", "enter")
-        text = await shown(pilot, "6 of 21 jobs · filter: blocked held")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.line("slash", "149")
+        await shown(person, "mp-149/qsub.0 finished")
+        await person.press("n")
+        await shown(person, "mp-149/qsub.1 submitted")
+        await person.press("p", "p")
+        await shown(person, "mp-149/qsub.3 waiting")
+        await person.line("slash", "nowhere")
+        await shown(person, "no job in sight has nowhere in its key")
+        await person.line("f", "blocked held")
+        text = await shown(person, "6 of 21 jobs · filter: blocked held")
         assert "mp-9 " in text and "mp-149 " not in text
-        await pilot.press("t", "f", *"blocked held mp-1*", "enter")
-        text = await shown(pilot, "2 of 21 jobs · filter: blocked held mp-1*")
+        await person.press("t")
+        await person.line("f", "blocked held mp-1*")
+        text = await shown(person, "2 of 21 jobs · filter: blocked held mp-1*")
         assert "mp-10/qsub.2" in text and "mp-9" not in text
-        await pilot.press("f", "backspace", "enter")
-        await shown(pilot, "21 jobs · by folder")
-        await pilot.press("f", "x", "escape")
-        await shown(pilot, "21 jobs · by folder")
+        await person.line("f", " ")
+        await shown(person, "21 jobs · by folder")
+        await person.line("f", "x", "escape")
+        await shown(person, "21 jobs · by folder")
 
     driven(materials(tmp_path), drive)
 
@@ -118,18 +123,18 @@ def test_filter_search_and_the_way_back(tmp_path: Path) -> None:
 def test_nothing_is_done_without_a_yes(tmp_path: Path) -> None:
     asked = Asked()
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
         for no in ("n", "escape", "q"):
-            await pilot.press("k")
-            await shown(pilot, "Delete from the batch system GaAs x=0.25/qsub.0?", "would kill 1")
-            await pilot.press("enter", "space", no)
-            await pilot.pause()
+            await person.press("k")
+            await shown(person, "Delete from the batch system GaAs x=0.25/qsub.0?", "would kill 1")
+            await person.press("enter", "space", no)
+            await person.until(lambda: not isinstance(app.screen, Question))
         asked.able = False
-        await pilot.press("r")
-        await shown(pilot, "Begin a new attempt of", "would retry 1", "n  back")
-        await pilot.press("y", "n")
-        await pilot.pause()
+        await person.press("r")
+        await shown(person, "Begin a new attempt of", "would retry 1", "n  back")
+        await person.press("y", "n")
+        await person.until(lambda: not isinstance(app.screen, Question))
         assert asked.done == []
 
     driven(materials(tmp_path), drive, asked.hands())
@@ -142,12 +147,12 @@ def test_nothing_is_done_without_a_yes(tmp_path: Path) -> None:
 def test_a_key_a_question_a_yes(tmp_path: Path, press: str, verb: str) -> None:
     asked = Asked()
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("down", press)
-        await shown(pilot, "mp-2/qsub.0?", f"would {verb} 1 job(s)")
-        await pilot.press("y")
-        await shown(pilot, f"did {verb} 1 job(s)")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("down", press)
+        await shown(person, "mp-2/qsub.0?", f"would {verb} 1 job(s)")
+        await person.press("y")
+        await shown(person, f"did {verb} 1 job(s)")
 
     driven(materials(tmp_path), drive, asked.hands())
     assert asked.done == [(verb, ("mp-2/qsub.0",))]
@@ -156,21 +161,24 @@ def test_a_key_a_question_a_yes(tmp_path: Path, press: str, verb: str) -> None:
 def test_marked_jobs_are_what_is_meant(tmp_path: Path) -> None:
     asked = Asked()
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("space", "space")
-        assert "*r " in await shown(pilot, "2 marked")
-        await pilot.press("h")
-        await shown(pilot, "Keep from being submitted 2 jobs?", "would hold 2")
-        await pilot.press("y")
-        await shown(pilot, "did hold 2")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("space", "space")
+        assert "*r " in await shown(person, "2 marked")
+        await person.press("h")
+        await shown(person, "Keep from being submitted 2 jobs?", "would hold 2")
+        await person.press("y")
+        await shown(person, "did hold 2")
         assert "marked" not in "\n".join(screen(app))
-        await pilot.press("f", *"failed", "enter", "a", "r")
-        await shown(pilot, "mp-10/qsub.1?")
-        await pilot.press("y")
-        await shown(pilot, "did retry 1")
-        await pilot.press("a", "a")
-        assert app.sight.marks == set()
+        await person.line("f", "failed")
+        await person.press("a", "r")
+        await shown(person, "mp-10/qsub.1?")
+        await person.press("y")
+        await shown(person, "did retry 1")
+        await person.press("a")
+        await shown(person, "1 marked")
+        await person.press("a")
+        await person.until(lambda: app.sight.marks == set())
 
     driven(materials(tmp_path), drive, asked.hands())
     assert asked.done == [
@@ -183,15 +191,17 @@ def test_marked_jobs_are_what_is_meant(tmp_path: Path) -> None:
 def test_what_a_login_asks_is_asked_here(tmp_path: Path, typed: str | None) -> None:
     asked = Asked(code="wanted")
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("h")
-        await shown(pilot, "would hold")
-        await pilot.press("y")
-        await shown(pilot, "one-time code:")
-        await pilot.press(*(typed or ""), "enter" if typed else "escape")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("h")
+        await shown(person, "would hold")
+        await person.press("y")
+        await shown(person, "one-time code:")
+        await person.until(lambda: isinstance(app.focused, Input))
+        await person.press(*(typed or ""))
         assert "4711" not in "\n".join(screen(app)).partition("one-time code:")[2]
-        await shown(pilot, f"the answer was {typed}", "did hold 1")
+        await person.press("enter" if typed else "escape")
+        await shown(person, f"the answer was {typed}", "did hold 1")
 
     driven(materials(tmp_path), drive, asked.hands())
 
@@ -199,18 +209,17 @@ def test_what_a_login_asks_is_asked_here(tmp_path: Path, typed: str | None) -> N
 def test_the_output_is_followed_as_long_as_it_is_looked_at(tmp_path: Path) -> None:
     asked = Asked()
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("o", "down", "right", "right")
-        await shown(pilot, "==> mp-2/qsub.2.o353121 <==", "iteration 1")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("o", "down", "right", "right")
+        await shown(person, "==> mp-2/qsub.2.o353121 <==", "iteration 1")
         add(app.follower.run, Event(START, Kind.FINISHED, Key("mp-2/qsub.2"), 1, JobID("353121")))
-        await shown(pilot, "mp-2/qsub.2 finished", "iteration 1")
-        await pilot.press("left")
-        text = await shown(pilot, "mp-2/qsub.1.o353111")
+        await shown(person, "mp-2/qsub.2 finished", "iteration 1")
+        await person.press("left")
+        text = await shown(person, "mp-2/qsub.1.o353111")
         assert "353121" not in text
-        await pilot.press("o")
-        while set(asked.closed) != {"mp-2/qsub.2", "mp-2/qsub.1"}:
-            await pilot.pause(0.05)
+        await person.press("o")
+        await person.until(lambda: {"mp-2/qsub.2", "mp-2/qsub.1"} <= set(asked.closed))
 
     driven(materials(tmp_path), drive, asked.hands())
 
@@ -219,16 +228,16 @@ def test_it_follows_the_journal_and_says_who_has_the_run(tmp_path: Path) -> None
     run = materials(tmp_path)
     key = Key("GaAs x=0.25/qsub.0")
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "no daemon has this run", f"{key} ready")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "no daemon has this run", f"{key} ready")
         add(run, Event(START, Kind.SUBMITTING, key, 1), Event(START, STARTED, key, 1, JobID("9")))
-        await shown(pilot, f"{key} submitted")
+        await shown(person, f"{key} submitted")
         with owner.acquire(run):
-            await shown(pilot, f"process {os.getpid()} on ")
-        await shown(pilot, "no daemon has this run")
+            await shown(person, f"process {os.getpid()} on ")
+        await shown(person, "no daemon has this run")
         (run / "new").mkdir()
         (run / "new" / "qsub.0").write_text("#!/bin/sh\n")
-        await shown(pilot, "22 jobs", "h  held             2")
+        await shown(person, "22 jobs", "h  held             2")
 
     driven(run, drive)
 
@@ -239,22 +248,22 @@ def test_what_is_wrong_is_said_and_looked_at_again(tmp_path: Path) -> None:
     good = journal.read_text()
     journal.write_text("nonsense\n" + good)
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "line 1: ", "rename qsub.log and quelist away")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "line 1:", "TIME KIND KEY JOBID")
         journal.write_text(good)
-        text = await shown(pilot, "21 jobs", "finished")
+        text = await shown(person, "21 jobs", "finished")
         assert "line 1" not in text
 
-    driven(run, drive)
+    driven(run, drive, size=(240, 30))
 
 
 def test_the_keys_are_told(tmp_path: Path) -> None:
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("question_mark")
-        text = await shown(pilot, "l release (let go)", "? unclear")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("question_mark")
+        text = await shown(person, "l release (let go)", "? unclear")
         assert "X failed" in text
-        await pilot.press("q")
+        await person.press("q")
 
     driven(materials(tmp_path), drive, size=(120, 40))
 

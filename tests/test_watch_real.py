@@ -26,8 +26,7 @@ from session import (
     twin_of,
     until,
 )
-from textual.pilot import Pilot
-from watch_lab import driven, shown
+from watch_lab import Person, driven, shown
 
 from jobmon.act.watch import hands_on
 from jobmon.show.watch.app import Watch
@@ -53,21 +52,21 @@ def running(project: Path) -> Iterator[Path]:
 
 
 def test_hold_release_retry_kill_and_output_beside_a_daemon(project: Path) -> None:
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
+    async def drive(person: Person, app: Watch) -> None:
         async def do(press: str, *words: str) -> None:
-            await pilot.press(press)
-            await shown(pilot, "y  yes", *words[:1])
-            await pilot.press("y")
-            await shown(pilot, *words[1:])
+            await person.press(press)
+            await shown(person, "y  yes", *words[:1])
+            await person.press("y")
+            await shown(person, *words[1:])
+            await person.until(lambda: not app.at_work)
 
-        await shown(pilot, "has this run since", "R  running")
-        await pilot.press("o")
-        await shown(pilot, "==> a/qsub.0.", "at it")
-        await pilot.press("right")
+        await shown(person, "has this run since", "R  running")
+        await person.press("o")
+        await shown(person, "==> a/qsub.0.", "at it")
+        await person.press("right")
         await do("h", "would hold 1 job(s): a/qsub.1", "1 job(s) are held", "a/qsub.1 held")
         await do("l", "would release 1", "released 1 job(s)", "a/qsub.1 waiting")
-        await do("r", "not retried, waiting", "not retried, waiting: a/qsub.1")
-        await pilot.press("left")
+        await person.press("left")
         await do("k", "would delete 1 job(s): a/qsub.0", "1 killed", "a/qsub.0 killed")
         await do("r", "would retry 1", "1 job(s) begin a new attempt", "a/qsub.0 running")
 
@@ -84,17 +83,17 @@ def test_without_a_daemon_it_is_done_in_its_place(project: Path) -> None:
     jobmon("--ldir", project, "--initonly", code=0)
     run = only_run(project)
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "no daemon has this run", "a/qsub.0 ready")
-        await pilot.press("h")
-        await shown(pilot, "y  yes")
-        await pilot.press("y")
-        await shown(pilot, "1 job(s) are held", "a/qsub.0 held")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "no daemon has this run", "a/qsub.0 ready")
+        await person.press("h")
+        await shown(person, "y  yes")
+        await person.press("y")
+        await shown(person, "1 job(s) are held", "a/qsub.0 held")
         (run / "jobmon.yaml").rename(run / "away")  # what goes wrong is told, not thrown
-        await pilot.press("l")
-        await shown(pilot, "y  yes")
-        await pilot.press("y")
-        await shown(pilot, "cannot be read", "a/qsub.0 held")
+        await person.press("l")
+        await shown(person, "y  yes")
+        await person.press("y")
+        await shown(person, "cannot be read", "a/qsub.0 held")
         (run / "away").rename(run / "jobmon.yaml")
 
     driven(run, drive, hands_on(run), size=(160, 40))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
-from textual.pilot import Pilot
+from textual.events import Key as Key_
+from textual.widgets import Input
 
 from jobmon.core.life import Job
 from jobmon.core.model import Event, JobID, Key, Kind
@@ -20,6 +22,7 @@ from jobmon.run.options import build
 from jobmon.run.paths import Paths
 from jobmon.run.settings import Identity, write_run_file
 from jobmon.show.watch.app import Watch
+from jobmon.show.watch.asking import Line
 from jobmon.show.watch.follow import Follower
 from jobmon.show.watch.hands import Ask, Closed, Hands, Say
 
@@ -134,25 +137,46 @@ def text_of(svg: str) -> list[str]:
     return found
 
 
-async def shown(pilot: Pilot[None], *words: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone before the screen. Textual's own pilot waits for every widget that is there when a key
+    is pressed, for ever for one that goes in that moment; so what a key does is waited for here."""
+
+    app: Watch
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            sign = " " if key == "space" else key if len(key) == 1 else None
+            self.app.post_message(Key_(key, sign))
+            await asyncio.sleep(0.01)
+
+    async def line(self, key: str, text: str, end: str = "enter") -> None:
+        """Press a key that asks for a line, and type that."""
+        await self.press(key)
+        await self.until(lambda: isinstance(self.app.focused, Input))
+        await self.press(*text, end)
+        await self.until(lambda: not isinstance(self.app.screen, Line))
+
+    async def until(self, true: Callable[[], bool], limit: float = 90) -> None:
+        end = time.monotonic() + limit
+        while not true():
+            assert time.monotonic() < end, "\n".join(screen(self.app))
+            await asyncio.sleep(0.05)
+
+
+async def shown(person: Person, *words: str) -> str:
     """Wait until the screen holds these words; the screen then."""
-    for _ in range(600):
-        text = "\n".join(screen(_watch(pilot)))
-        if all(word in text for word in words):
-            return text
-        await pilot.pause(0.05)
-    raise AssertionError(f"{words} are not shown:\n{text}")
 
+    def text() -> str:
+        return "\n".join(screen(person.app))
 
-def _watch(pilot: Pilot[None]) -> Watch:
-    app = pilot.app
-    assert isinstance(app, Watch)
-    return app
+    await person.until(lambda: all(word in text() for word in words))
+    return text()
 
 
 def driven(
     run: Path,
-    drive: Callable[[Pilot[None], Watch], Awaitable[None]],
+    drive: Callable[[Person, Watch], Awaitable[None]],
     hands: Hands | None = None,
     size: tuple[int, int] = (100, 30),
     follower: Follower | None = None,
@@ -161,8 +185,8 @@ def driven(
 
     async def go() -> Watch:
         app = Watch(follower or Follower(run, now), hands or Asked().hands(), now)
-        async with app.run_test(size=size) as pilot:
-            await drive(pilot, app)
+        async with app.run_test(size=size):
+            await drive(Person(app), app)
         return app
 
     return asyncio.run(go())

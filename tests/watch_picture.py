@@ -9,8 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from textual.pilot import Pilot
-from watch_lab import Step, driven, run_of, shown
+from watch_lab import Person, Step, driven, run_of, shown
 
 from jobmon.core.model import Kind
 from jobmon.show.watch.app import Watch
@@ -75,10 +74,10 @@ def picture() -> str:
     """The SVG, as Textual draws the screen."""
     drawn: list[str] = []
 
-    async def drive(pilot: Pilot[None], app: Watch) -> None:
-        await shown(pilot, "blocked")
-        await pilot.press("e", "down", "down", "down", *["right"] * 5)
-        await shown(pilot, "mp-661/qsub.5 is blocked", "jobmon retry mp-661/qsub.4")
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "blocked")
+        await person.press("e", "down", "down", "down", *["right"] * 5)
+        await shown(person, "mp-661/qsub.5 is blocked", "jobmon retry mp-661/qsub.4")
         drawn.append(app.export_screenshot(title="jobmon watch"))
 
     with tempfile.TemporaryDirectory() as folder:

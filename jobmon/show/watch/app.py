@@ -24,7 +24,7 @@ from textual.widgets import ContentSwitcher, Footer, Static
 from jobmon.core.model import Key
 from jobmon.core.text import printable
 from jobmon.show.read import View
-from jobmon.show.watch import head
+from jobmon.show.watch import head as lines
 from jobmon.show.watch.asking import Line, Question
 from jobmon.show.watch.board import SORTS, Sight
 from jobmon.show.watch.detail import Detail
@@ -104,17 +104,22 @@ class Watch(App[None]):
         self.said = ""
         self.stale = False  # the sheet that is not on the screen
         self.over = threading.Event()
+        # Held by name: what comes when the screen is being closed still finds them.
+        self.head, self.trouble = Static(id="head"), Static(id="trouble")
+        self.counts, self.below = Static(id="counts"), Static(id="below")
+        self.sheets = (Grid(self.sight, id="grid"), Table(self.sight, id="table", now=now))
+        self.switcher = ContentSwitcher(initial="grid", id="sheets")
+        self.detail = Detail(named, hands, self.ask, now, id="detail")
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
-        yield Static(id="trouble")
-        yield Static(id="counts")
+        yield self.head
+        yield self.trouble
+        yield self.counts
         with Container(id="middle"):
-            with ContentSwitcher(initial="grid", id="sheets"):
-                yield Grid(self.sight, id="grid")
-                yield Table(self.sight, id="table", now=self.now)
-            yield Detail(self.named, self.hands, self.ask, self.now, id="detail")
-        yield Static(id="below")
+            with self.switcher:
+                yield from self.sheets
+            yield self.detail
+        yield self.below
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -129,7 +134,7 @@ class Watch(App[None]):
     @property
     def sheet(self) -> Sheet:
         """The one on the screen."""
-        return self.query_one(f"#{self.query_one(ContentSwitcher).current}", Sheet)
+        return self.sheets[self.switcher.current == "table"]
 
     # --- what comes --------------------------------------------------------------------------
 
@@ -172,20 +177,17 @@ class Watch(App[None]):
         reading = "" if self.view is not None or news.trouble else "reading the run …"
         name = f"{run.parent.name}/{run.name}"
         at = f"{self.now():%H:%M:%S}"
-        self.query_one("#head", Static).update(
-            head.head(name, news.daemon, news.pace or reading, at)
-        )
-        trouble = self.query_one("#trouble", Static)
-        trouble.display = bool(news.trouble)
-        trouble.update(Text(printable(news.trouble)))
-        self.query_one("#counts", Static).update(head.counts(self.sight.board, self.size.width))
+        self.head.update(lines.head(name, news.daemon, news.pace or reading, at))
+        self.trouble.display = bool(news.trouble)
+        self.trouble.update(Text(printable(news.trouble)))
+        self.counts.update(lines.counts(self.sight.board, self.size.width))
         busy = f"{self.at_work} is at work · " if self.at_work else ""
         said = f"{self.said} · " if self.said else ""
-        words = said + busy + head.below(self.sight, len(self.sight.marks))
+        words = said + busy + lines.below(self.sight, len(self.sight.marks))
         here = self.sheet.key()
         if here is not None:
             words += f" · {printable(here)} {self.sight.board.state(here)}"
-        self.query_one("#below", Static).update(Text(words, no_wrap=True, overflow="ellipsis"))
+        self.below.update(Text(words, no_wrap=True, overflow="ellipsis"))
         if self.sheet.id == "table":
             self.sheet.refresh()
 
@@ -208,26 +210,27 @@ class Watch(App[None]):
     def _show_detail(self) -> None:
         key = self.sheet.key()
         row = self.sight.board.rows.get(key) if key is not None else None
-        self.query_one(Detail).show(row, self.view)
+        self.detail.show(row, self.view)
 
     def action_turn(self) -> None:
         """Grid to table, and back."""
         here = self.sheet.key()
-        self.query_one(ContentSwitcher).current = "table" if self.sheet.id == "grid" else "grid"
+        self.switcher.current = "table" if self.sheet.id == "grid" else "grid"
         self.sheet.focus()
         if self.stale:
             self.stale = False
             self.sheet.renew()
         place = self.sheet.place(here) if here is not None else None
         if place is not None:
-            self.call_after_refresh(self.sheet.goto, *place)
+            self.sheet.goto(*place)
+            self.call_after_refresh(self.sheet.reveal)  # once it knows its size
 
     def action_detail(self, what: str) -> None:
-        self.query_one(Detail).choose(what)
+        self.detail.choose(what)
         self._show_detail()
 
     def action_keys(self) -> None:
-        self.query_one(Detail).choose("keys")
+        self.detail.choose("keys")
         self._show_detail()
 
     def action_filter(self) -> None:
@@ -295,7 +298,7 @@ class Watch(App[None]):
 
     def _do(self, verb: str, keys: list[Key]) -> None:
         self.at_work = verb
-        self.query_one(Detail).tell([f"{verb} …"])
+        self.detail.tell([f"{verb} …"])
         self.sight.marks.clear()
         self._choose()
         self._in_thread(verb, keys, None)
@@ -314,7 +317,7 @@ class Watch(App[None]):
         if message.question is None:
             self.at_work = ""
             self.warned = False
-            self.query_one(Detail).tell(message.lines)
+            self.detail.tell(message.lines)
             self._tick()
         elif message.question.is_running:
             message.question.tell(message.lines, able=message.able)

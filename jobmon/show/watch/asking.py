@@ -27,19 +27,21 @@ class Question(ModalScreen[bool]):
         super().__init__()
         self.question = question
         self.ready = False
+        self.would = Static(Text("looking what that would do …"))
+        self.keys = Static(Text("n  no"))
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static(Text(printable(self.question), style="bold"))
             with VerticalScroll():
-                yield Static(Text("looking what that would do …"), id="would")
-            yield Static(Text("n  no"), id="keys")
+                yield self.would
+            yield self.keys
 
     def tell(self, lines: Sequence[str], *, able: bool) -> None:
         """Show what it would do; only then can it be answered with yes."""
         self.ready = able
-        self.query_one("#would", Static).update(Text("\n".join(map(printable, lines))))
-        self.query_one("#keys", Static).update(Text("y  yes     n  no" if able else "n  back"))
+        self.would.update(Text("\n".join(map(printable, lines))))
+        self.keys.update(Text("y  yes     n  no" if able else "n  back"))
 
     def action_answer(self, yes: bool) -> None:
         if not yes or self.ready:

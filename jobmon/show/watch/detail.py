@@ -16,6 +16,8 @@ from textual.widgets import RichLog, Static
 
 from jobmon.core.rows import STATES, Row
 from jobmon.core.text import clean
+from jobmon.run.names import BadFile
+from jobmon.run.usage import UsageError
 from jobmon.show import explain_text
 from jobmon.show.explain import explain
 from jobmon.show.read import View
@@ -69,10 +71,12 @@ class Detail(VerticalScroll):
         self.nth = 0  # what comes of an older question is passed over
         self.shown: tuple[object, ...] = ()
         self.gone = threading.Event()
+        self.words = Static(id="words")
+        self.log_ = RichLog(id="log", max_lines=MOST_LINES, wrap=True, min_width=20)
 
     def compose(self) -> ComposeResult:
-        yield Static(id="words")
-        yield RichLog(id="log", max_lines=MOST_LINES, wrap=True, min_width=20)
+        yield self.words
+        yield self.log_
 
     def on_mount(self) -> None:
         self.choose("")
@@ -86,8 +90,8 @@ class Detail(VerticalScroll):
         self.what = "" if what == self.what else what
         self.shown = ()
         self.display = bool(self.what)
-        self.query_one("#log").display = self.what == "output"
-        self.query_one("#words").display = self.what != "output"
+        self.log_.display = self.what == "output"
+        self.words.display = self.what != "output"
 
     def tell(self, lines: Sequence[str]) -> None:
         """Show what came of an act."""
@@ -129,7 +133,10 @@ class Detail(VerticalScroll):
         nth, key = self.nth, row.job.key
 
         def work() -> None:
-            lines = explain_text.lines(explain(view, key, self.now()), self.named)
+            try:
+                lines = explain_text.lines(explain(view, key, self.now()), self.named)
+            except (OSError, BadFile, UsageError) as error:
+                lines = [str(error)]
             self.post_message(Explained(nth, lines))
 
         if other:
@@ -155,7 +162,7 @@ class Detail(VerticalScroll):
         if again:
             return  # it ended; what follows it says so
         self.close()
-        log = self.query_one(RichLog)
+        log = self.log_
         log.clear()
         nth, gone = self.nth, threading.Event()
         self.gone = gone
@@ -176,12 +183,12 @@ class Detail(VerticalScroll):
     def piece(self, message: Piece) -> None:
         if message.nth == self.nth:
             text = message.text.removesuffix("\n").expandtabs()
-            self.query_one(RichLog).write(Text(text))
+            self.log_.write(Text(text))
 
     def _words(self, lines: Sequence[str]) -> None:
         if self.what == "output":
-            log = self.query_one(RichLog)
+            log = self.log_
             log.clear()
             log.write(Text("\n".join(lines)))
             return
-        self.query_one("#words", Static).update(Text("\n".join(map(clean, lines))))
+        self.words.update(Text("\n".join(map(clean, lines))))
