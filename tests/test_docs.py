@@ -145,7 +145,7 @@ def test_every_command_line_parses(page: Path) -> None:
 
 
 def test_what_does_not_exist_is_found() -> None:
-    for line in ("jobmon watch", "jobmon --ldir x --fast", "nohup jobmon kill --now &"):
+    for line in ("jobmon gaze", "jobmon --ldir x --fast", "nohup jobmon kill --now &"):
         with pytest.raises(click.UsageError):
             for args in calls(line):
                 check_call(args)

@@ -268,6 +268,19 @@ def test_the_keys_are_told(tmp_path: Path) -> None:
     driven(materials(tmp_path), drive, size=(120, 40))
 
 
+def test_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path) -> None:
+    name = "物性 [b]\x1b[31m\x07"
+
+    async def drive(person: Person, app: Watch) -> None:
+        await shown(person, "物性 [b]\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}")
+        await person.press("e")
+        await shown(person, "[31m\N{REPLACEMENT CHARACTER}/qsub.0 is ready")
+        await person.press("h")
+        await shown(person, "Keep from being submitted 物性 [b]", "would hold 1")
+
+    driven(run_of(tmp_path, {f"{name}/qsub.0": ""}, {}), drive)
+
+
 def test_the_picture_of_the_manual_is_made_by_its_script() -> None:
     """Not compared sign by sign: another version of Textual draws it otherwise."""
     assert text_of(picture()) == text_of(PICTURE.read_text("utf-8"))

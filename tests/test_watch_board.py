@@ -10,6 +10,7 @@ from watch_lab import NOW, START
 from jobmon.core.life import fold
 from jobmon.core.model import Event, JobID, Key, Kind
 from jobmon.core.rows import STATES, Row
+from jobmon.show.select import chosen
 from jobmon.show.watch.board import (
     LETTERS,
     SORTS,
@@ -93,6 +94,13 @@ def test_the_orders_of_the_table(sort: str, first: str, last: str) -> None:
     found = ordered(there, there.order, sort, backwards=False)
     assert (found[0], found[-1]) == (first, last)
     assert ordered(there, there.order, sort, backwards=True) == found[::-1]
+
+
+def test_a_key_that_reads_as_a_pattern_means_its_job_alone() -> None:
+    """What is done to the job under the cursor is done to no other."""
+    keys = [Key("a[1]/qsub.0"), Key("a1/qsub.0"), Key("b*/qsub.0"), Key("b2/qsub.0")]
+    assert chosen(keys, ["a[1]/qsub.0", "b*/qsub.0"]) == ([keys[0], keys[2]], [])
+    assert chosen(keys, ["b*"]) == (keys[2:], [])
 
 
 def test_a_change_moves_the_counts_and_may_bring_a_job() -> None:
