@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,6 +137,34 @@ def large(folder: Path) -> Path:
         left.write(paths, seen, journal.size)
         journal.append([Event(START, Kind.READY, Key("mp-0/qsub.2"))])
     return run
+
+
+def test_a_large_run_is_followed_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, read, go = large(tmp_path), threading.Event(), threading.Event()
+    key = Key("mp-7/qsub.1")
+    whole = Follower._whole
+
+    def slow(self: Follower) -> object:
+        found = whole(self)
+        read.set()
+        assert go.wait(60)
+        return found
+
+    monkeypatch.setattr(Follower, "_whole", slow)
+    follower = Follower(run, now, Seconds())
+    assert len(follower.first().rows) == MANY
+    assert not follower.turn().rows
+    assert read.wait(60)
+    add(run, Event(START, Kind.READY, key), Event(START, Kind.SUBMITTING, key, 1))
+    assert [(k, row.state) for k, row in follower.turn().rows.items()] == [(key, "submitted")]
+    go.set()
+    while (news := follower.turn()).view is None:
+        time.sleep(0.05)
+    assert news.rows.keys() == {"mp-0/qsub.0", "mp-0/qsub.2"}  # no script is there
+    news = follower.turn()
+    assert news.rows[key].state == "submitted"  # what came meanwhile is not lost
 
 
 def counted(

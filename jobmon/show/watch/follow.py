@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from jobmon.run import journal, shown
 from jobmon.run.journal import JournalError
 from jobmon.run.names import BadFile
 from jobmon.run.paths import Paths
+from jobmon.run.shown import Shown
 from jobmon.show.read import View, later, view_of
 from jobmon.show.status import daemon_words, pace_of_view, pace_words
 from jobmon.show.watch.board import in_order
@@ -54,6 +57,17 @@ class News:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """The run as read whole, which took so long, up to a byte of the journal's file."""
+
+    seen: View
+    file: tuple[int, int] | None
+    offset: int
+    stamps: tuple[object, ...]
+    seconds: float
+
+
 @dataclass(slots=True)
 class Follower:
     """Follows one run. ``first`` is quick; each ``turn`` then tells what is new."""
@@ -61,7 +75,9 @@ class Follower:
     run: Path
     now: Clock
     mono: Callable[[], float] = time.monotonic
+    _left: Shown = field(default_factory=lambda: Shown(""))
     _view: View | None = None
+    _reading: Future[_Whole] | None = None
     _order: list[Key] = field(default_factory=list)
     _file: tuple[int, int] | None = None
     _offset: int = 0
@@ -78,12 +94,15 @@ class Follower:
         try:
             with _uncollected():
                 left = shown.read(Paths(self.run))
-                rows = {row.job.key: row for row in left.rows()} if left is not None else {}
-                order = in_order(rows) if left is not None else None
+                if left is None:
+                    return self._news()
+                self._left = left
+                rows = {row.job.key: row for row in left.rows()}
+                order = in_order(rows)
         except (BadFile, JournalError) as error:
             self._trouble = str(error)
             return self._news()
-        self._pace = "; ".join(pace_words(left.pace)) if left is not None else ""
+        self._pace = "; ".join(pace_words(left.pace))
         return self._news(rows, order)
 
     def turn(self) -> News:
@@ -102,23 +121,53 @@ class Follower:
 
     def _turn(self) -> News:
         began = self.mono()
-        if self._view is None and began < self._tree_again:
+        if self._reading is not None and self._reading.done():
+            done, self._reading = self._reading, None
+            return self._take(done.result())
+        if self._due(began):
+            if not self._large():
+                return self._take(self._whole())
+            if self._reading is None:
+                self._reading = _beside(self._whole)
+        return self._since_left() if self._view is None else self._since(self._view, began)
+
+    def _due(self, began: float) -> bool:
+        """Whether the run is to be read whole."""
+        anew = self._view is not None and _which(Paths(self.run).journal) != self._file
+        return anew or began >= self._tree_again
+
+    def _large(self) -> bool:
+        """Whether that takes so long that the journal is followed meanwhile."""
+        known = self._view.jobs if self._view is not None else self._left.states
+        return len(known) >= shown.LARGE
+
+    def _since_left(self) -> News:
+        """The new events on top of what a daemon left."""
+        left = self._left
+        if not left.states:
             return self._news()
-        if self._view is None or began >= self._tree_again:
-            return self._whole(began)
-        path, before = Paths(self.run).journal, self._offset
-        if _which(path) != self._file:
-            return self._whole(began)
+        events, left.offset = journal.follow(Paths(self.run).journal, left.offset)
+        left.add(events)
+        rows = {e.key: Row(Job(e.key), left.states[e.key], (), left.why[e.key]) for e in events}
+        return self._news(rows)
+
+    def _since(self, seen: View, began: float) -> News:
+        """The new events on top of the view."""
+        path = Paths(self.run).journal
+        if _which(path) != self._file:  # it is being read anew
+            return self._news()
+        before = self._offset
         events, self._offset = journal.follow(path, before)
-        if self._offset < before:  # it was begun anew
-            return self._whole(began)
+        if self._offset < before:
+            self._file = None
+            return self._news()
         self._unfolded += events
         stamps = self._stamped()
         if began >= self._standing_again and (self._unfolded or stamps != self._stamps):
             self._stamps = stamps
             told, self._unfolded = self._unfolded, []
-            return self._stands(later(self._view, told))
-        return self._news({event.key: self._right_after(event, self._view) for event in events})
+            return self._stands(later(seen, told))
+        return self._news({event.key: self._right_after(event, seen) for event in events})
 
     def _right_after(self, event: Event, seen: View) -> Row:
         """A job right after an event, until its standing is worked out."""
@@ -126,20 +175,22 @@ class Follower:
         job = self._ahead[event.key] = step(before, event)
         return Row(job, shown.state_after(event), (), job.why, job.cause)
 
-    def _whole(self, began: float) -> News:
-        self._stamps = self._stamped()
-        path = Paths(self.run).journal
+    def _whole(self) -> _Whole:
+        """Read all of it; changes nothing here, as it may be done in another thread."""
+        began, stamps, path = self.mono(), self._stamped(), Paths(self.run).journal
         with _uncollected():
-            self._file = _which(path)
-            told, self._offset = journal.follow(path, 0)
-            self._unfolded = []
+            file = _which(path)
+            told, offset = journal.follow(path, 0)
             seen = view_of(self.run, told)
-            news = self._stands(seen)
-            if len(seen.jobs) >= shown.LARGE:
+            if len(seen.by_key) >= shown.LARGE:
                 gc.freeze()
-        end = self.mono()
-        self._tree_again = end + max(TREE_PAUSE, TREE_SHARE * (end - began))
-        return news
+        return _Whole(seen, file, offset, stamps, self.mono() - began)
+
+    def _take(self, whole: _Whole) -> News:
+        self._file, self._offset, self._stamps = whole.file, whole.offset, whole.stamps
+        self._unfolded = []
+        self._tree_again = self.mono() + max(TREE_PAUSE, TREE_SHARE * whole.seconds)
+        return self._stands(whole.seen)
 
     def _stands(self, seen: View) -> News:
         began = self.mono()
@@ -165,6 +216,20 @@ class Follower:
         seen: View | None = None,
     ) -> News:
         return News(rows or {}, order, seen, daemon_words(self.run), self._pace, self._trouble)
+
+
+def _beside(work: Callable[[], _Whole]) -> Future[_Whole]:
+    """Do it in a thread of its own, which does not keep the program from ending."""
+    done: Future[_Whole] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001 (raised where the result is taken)
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 @contextlib.contextmanager
