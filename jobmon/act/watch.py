@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from jobmon import progress
 from jobmon.act.errors import explain
 from jobmon.cluster.links import login
 from jobmon.core.life import Job
@@ -24,6 +25,7 @@ def watch(run: Path, named: Path | None) -> None:
     """Show the run until the person leaves. Raises UsageError where no person can."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("jobmon watch wants a terminal; 'jobmon status' does without one")
+    progress.silence()  # the whole screen is the view's
     Watch(Follower(run, wall), hands_on(run), wall, named).run()
 
 
