@@ -13,6 +13,7 @@ from session import count, daemon, hurry, jobmon, only_run, put, until
 from view_lab import FAILED, FINISHED, READY, RUNNING, run_of
 
 from jobmon.core.model import Key, Kind
+from jobmon.run.paths import Paths
 from jobmon.show.causes import Cause, Tree, roots
 from jobmon.show.explain import Explained, explain
 from jobmon.show.read import view
@@ -94,6 +95,17 @@ def test_a_ring_is_shown_once(tmp_path: Path) -> None:
     lines = told(run_of(tmp_path, needs, {}), "a/qsub.0")
     assert lines[0] == "a/qsub.0 is blocked: ring: a/qsub.0 waits for a/qsub.1 waits for a/qsub.0"
     assert part(lines, "it waits for:") == ["a/qsub.1  blocked", "  a/qsub.0  blocked, see above"]
+
+
+def test_what_a_command_holds_only_release_lets_go(tmp_path: Path) -> None:
+    """The file that it waits by is kept aside: an empty one would let it go too early."""
+    run = run_of(tmp_path, {"h/qsub.0": "", "h/qsub.1": None}, {})
+    aside = Paths(run).held / "h" / "qsub.dependency.1"
+    aside.parent.mkdir(parents=True)
+    aside.write_text("qsub.finished.0\n")
+    lines = told(run, "h/qsub.1")
+    assert lines[0] == "h/qsub.1 is held: 'jobmon release h/qsub.1' lets it go"
+    assert part(lines, "to mend it:") == [f"jobmon release --run {run} h/qsub.1"]
 
 
 def test_held_killed_unclear_and_waiting(tmp_path: Path) -> None:

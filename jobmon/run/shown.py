@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from jobmon.core.life import Job
@@ -35,13 +36,21 @@ _STATES = {
 
 
 def table(
-    jobs: Mapping[Key, Job], index: Index, present: set[str], stuck: Mapping[Key, str]
+    jobs: Mapping[Key, Job],
+    index: Index,
+    present: set[str],
+    stuck: Mapping[Key, str],
+    aside: Path,
 ) -> list[Row]:
-    """Every job as a person is shown it. ``present``: the needed files that are there."""
+    """Every job as a person is shown it. ``present``: the needed files that are there; ``aside``:
+    the folder in which the dependency files of jobs held by command are kept."""
+    some_aside = aside.is_dir()
 
     def held(key: Key) -> str:
         if key not in index:
             return f"its script is gone here; bring {key} back to let it go"
+        if some_aside and (aside / names.dependency(key)).exists():
+            return f"'jobmon release {key}' lets it go"  # an empty file would drop its needs
         return f"touch {names.dependency(key)} to let it go"
 
     return rows(jobs, index.of, present, names.marker_key, held, stuck)
