@@ -49,6 +49,16 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
+def test_what_is_to_be_filled_in_is_named(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "on a cluster"
+    assert init("chain", here, {})[1:] == [f"run it by: jobmon --ldir {here}"]
+    assert init("chain", there, {"scheduler": "slurm"})[1:] == [
+        f"fill in remote, rdir in {there}/jobmon.yaml, and look through its headers/",
+        f"then look by: jobmon check --ldir '{there}'",
+        f"and run it by: jobmon --ldir '{there}'",
+    ]
+
+
 def test_a_project_is_made(small: Path) -> None:
     target = small / "new" / "p q"
     lines = init("small", target, {"n": "3"})

@@ -226,7 +226,11 @@ def test_who_logs_in_where(file: dict[str, Any], flags: dict[str, Any], where: s
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({}, "no cluster is named; give --remote [user@]host, or --remote local for this machine"),
+        (
+            {},
+            "no cluster is named; give --remote [user@]host or --remote local for this machine, "
+            "or write 'remote:' into jobmon.yaml",
+        ),
         ({"remote": "h", "maxqsub": 0}, f"--maxqsub: maxqsub wants {COUNT}, not 0"),
         ({"remote": "h", "ssh": "x"}, "--ssh: ssh wants fabric or openssh, not 'x'"),
         ({"remote": "h", "result": ["a\nb"]}, f"--result: results wants {PATTERNS}, not ['a\\nb']"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.resources
 import math
+import re
 import runpy
 import shlex
 import shutil
@@ -23,6 +24,9 @@ from typing import Any
 from jobmon.act.poscar import read_poscars
 from jobmon.run.names import script_id
 from jobmon.run.usage import UsageError
+
+_MISSING = re.compile(r"^# (remote|rdir|binpath):", re.MULTILINE)
+"""Settings that a template has left for a person to fill in."""
 
 
 def init(
@@ -56,7 +60,21 @@ def init(
         raise UsageError(f"--set {err}") from err
     return [
         f"made {target} from the template {template}: {jobs} jobs in {folders} folders",
-        f"run it by: jobmon --ldir {shlex.quote(str(target))}",
+        *_next(target),
+    ]
+
+
+def _next(target: Path) -> list[str]:
+    """What is to be done before the first run: the settings that the template could not know."""
+    folder = shlex.quote(str(target))
+    settings = target / "jobmon.yaml"
+    text = settings.read_text("utf-8") if settings.exists() else ""
+    if not (missing := _MISSING.findall(text)):
+        return [f"run it by: jobmon --ldir {folder}"]
+    return [
+        f"fill in {', '.join(missing)} in {settings}, and look through its headers/",
+        f"then look by: jobmon check --ldir {folder}",
+        f"and run it by: jobmon --ldir {folder}",
     ]
 
 

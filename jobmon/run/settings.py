@@ -128,7 +128,8 @@ def merge(
     values = {**project_file, **given}
     if "remote" not in values:
         raise UsageError(
-            "no cluster is named; give --remote [user@]host, or --remote local for this machine"
+            "no cluster is named; give --remote [user@]host or --remote local for this machine, "
+            "or write 'remote:' into jobmon.yaml"
         )
     # A user in one of the flags puts aside the one the file names in either way.
     if "user" in project_file and "user" not in given and "@" in str(given.get("remote", "")):
