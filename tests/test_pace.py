@@ -66,7 +66,7 @@ def test_a_long_chain_takes_longer_than_the_work_alone(tmp_path: Path) -> None:
     assert found.unknown == 3, "only id 0 has finished"
     words = pace_words(found)[0]
     assert "about 6 min 40 s to the end (" in words
-    assert words.endswith("though of 3 of 4 jobs none with their id has finished")
+    assert words.endswith("a guess for 3 of the 4 jobs left: none of their id has finished yet")
 
 
 def test_times_of_the_same_id_count_and_their_spread(tmp_path: Path) -> None:

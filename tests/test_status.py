@@ -45,6 +45,11 @@ def printed(run: Path, *words: str, code: int = 0) -> list[str]:
     return jobmon("status", "--run", run, *words, code=code).stdout.splitlines()
 
 
+def test_of_a_run_that_has_finished_nothing_is_left(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"a/qsub.0": ""}, {"a/qsub.0": FINISHED})
+    assert "no daemon has this run: nothing is left to do" in printed(run)
+
+
 def test_all_of_a_run_at_a_glance(run: Path) -> None:
     lines = printed(run)
     assert lines[0] == str(run)
@@ -58,8 +63,8 @@ def test_all_of_a_run_at_a_glance(run: Path) -> None:
         "failed": ["1", "████"],
     }
     assert re.fullmatch(
-        r"[\d.]+ jobs finished an hour; about 1 min( \d+ s)? to the end \(\d+ s to [\w ]+\), "
-        "though of 2 of 2 jobs none with their id has finished",
+        r"[\d.]+ jobs finished an hour; about 1 min( \d+ s)? to the end \(\d+ s to [\w ]+\); "
+        "a guess for 2 of the 2 jobs left: none of their id has finished yet",
         lines[7],
     ), lines[7]
     assert lines[8].startswith("no daemon has this run")

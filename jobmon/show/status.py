@@ -99,7 +99,7 @@ def as_table(run: Path, now: datetime, say: Callable[[str], None]) -> None:
         say(f"files as seen at {seen.at}; 'jobmon status --json' looks at all of them now")
     for line in pace_words(pace):
         say(line)
-    say(daemon_words(run))
+    say(daemon_words(run, all_finished=set(counts(table)) == {"finished"}))
     say(spending.words(spending.read(paths.spent), submissions))
     if rest:
         say("in need of a person:")
@@ -172,15 +172,18 @@ def pace_words(pace: Pace | None) -> list[str]:
         told = f"about {middle} to the end" + (f" ({low} to {high})" if low != high else "")
         if pace.unknown:
             told += (
-                f", though of {pace.unknown} of {pace.left} jobs none with their id has finished"
+                f"; a guess for {pace.unknown} of the {pace.left} jobs left: none of their id has "
+                "finished yet"
             )
         found.append(told)
     return ["; ".join(found)] if found else []
 
 
-def daemon_words(run: Path) -> str:
-    """Who has the run, or that nobody has."""
+def daemon_words(run: Path, *, all_finished: bool = False) -> str:
+    """Who has the run, or that nobody has, which of one that has all finished asks for nothing."""
     there = holder(run)
+    if there is None and all_finished:
+        return "no daemon has this run: nothing is left to do"
     if there is None:
         return "no daemon has this run; 'jobmon --ldir RUN' goes on with it"
     return f"process {there.process.pid} on {there.process.host} has this run since {there.since}"
