@@ -320,7 +320,7 @@ def resolve(run: Path, lost: bool, jobid: str | None, dry_run: bool, key: str) -
 def report(run: Path, output: Path | None, states: tuple[str, ...], keys: tuple[str, ...]) -> None:
     """Write one HTML page about a run: charts, failures, slowest jobs, core hours, settings.
 
-    KEYS and --state limit it to some jobs. Needs jobmon-ssh[report].
+    KEYS and --state limit it to some jobs. Needs the extra 'report'.
 
     \b
     Examples:

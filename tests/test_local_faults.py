@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -45,7 +46,9 @@ def test_exit_codes_of_what_cannot_be(project: Path, tmp_path: Path) -> None:
     assert "refused" in refused(
         "--ldir", project, "--remote", "127.0.0.1:1", "--scheduler=slurm", "--rdir=x", code=3
     )
-    assert "this is no run folder" in refused("status", "--run", project)
+    line = refused("status", "--run", project)
+    assert "this is no run folder" in line
+    assert line.endswith(f"; make one by: jobmon --ldir {shlex.quote(str(project.resolve()))}")
     (project / "init" / "m" / "qsub.dependency.0").write_text("ok\n\n../../../etc/passwd\n")
     line = refused("--ldir", project)
     assert "qsub.dependency.0, line 3" in line and "outside the run folder" in line

@@ -202,7 +202,7 @@ def test_an_address_that_is_of_no_use_is_refused_before_the_run(
     with pytest.raises(UsageError, match=r"address 2 .env:NONE. is of no use: .* has no NONE"):
         send.require({"to": ["json://h/x", "env:NONE"], "for": ["end"]})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'jobmon-ssh\[notify\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[notify\]'"):
         send.require({"to": ["json://h/x"], "for": ["end"]})
 
 

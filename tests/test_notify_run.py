@@ -95,7 +95,7 @@ def test_without_apprise_the_start_says_what_to_install(project: Path, tmp_path:
     chain(project / "init", "a", 1, "true")
     wanting(project, "json://127.0.0.1/x", "end")
     done = jobmon("--ldir", project, code=2, env=lacking(tmp_path))
-    assert "pip install 'jobmon-ssh[notify]', or take 'notify:' out" in done.stderr
+    assert "pip install '.[notify]', or take 'notify:' out" in done.stderr
     assert not [p for p in project.iterdir() if (p / "qsub.log").exists()]
 
 

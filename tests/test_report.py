@@ -146,19 +146,19 @@ def test_what_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     for args, words in {
         ("-o", tmp_path): "is no file; name one",
         ("-o", fifo): "is no file; name one",
-        ("-o", tmp_path / "no" / "x.html"): "No such file or directory",
+        ("-o", tmp_path / "no" / "x.html"): "there is no folder",
         ("nothing/*",): "nothing/*: no job, folder or pattern of",
     }.items():
         done = jobmon("report", "--run", run, *args, code=2)
         assert words in done.stderr and done.stderr.count("\n") == 1
     done = jobmon("report", "--run", tmp_path / "nowhere", code=2)
-    assert "this is no run folder" in done.stderr
+    assert "this is no run folder" in done.stderr and "name one by --run" in done.stderr
 
 
 def test_without_plotly_it_says_what_to_install(tmp_path: Path) -> None:
     run = made(tmp_path / "run", 5)
     done = jobmon("report", "--run", run, code=2, env=lacking(tmp_path), cwd=tmp_path)
-    assert "pip install 'jobmon-ssh[report]'" in done.stderr
+    assert "in jobmon's checkout, pip install '.[report]'" in done.stderr
     assert not list(tmp_path.glob("*.html"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,12 @@ def run_meant(folder: Path) -> Path:
     runs.sort(key=lambda run: (bool(_DATE.fullmatch(run.name)), run.name))
     if runs:
         return runs[-1]
-    raise UsageError(f"--run {folder}: this is no run folder, and no project with a run in it")
+    way_out = "name one by --run DIR"
+    if (folder / "init").is_dir():
+        way_out = f"make one by: jobmon --ldir {shlex.quote(str(folder))}"
+    raise UsageError(
+        f"--run {folder}: this is no run folder, and no project with a run in it; {way_out}"
+    )
 
 
 def _folders(folder: Path) -> Iterable[Path]:

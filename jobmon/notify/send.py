@@ -88,7 +88,7 @@ def require(notify: Notify) -> None:
     if not by_sendmail and importlib.util.find_spec("apprise") is None:
         raise UsageError(
             "'notify:' in jobmon.yaml sends by Apprise, which is not installed: "
-            "pip install 'jobmon-ssh[notify]', or take 'notify:' out"
+            "in jobmon's checkout, pip install '.[notify]', or take 'notify:' out"
         )
     for n, sent in enumerate(send(notify["to"], None), 1):
         if not sent.ok and "no answer" not in sent.words:

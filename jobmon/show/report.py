@@ -54,11 +54,13 @@ def write(
     if importlib.util.find_spec("plotly") is None:
         raise UsageError(
             "jobmon report draws with Plotly, which is not installed: "
-            "pip install 'jobmon-ssh[report]'"
+            "in jobmon's checkout, pip install '.[report]'"
         )
     path = output or Path(f"report-{run.name}.html")
     if path.exists() and not path.is_file():  # /dev/null, say, which a rename would take away
         raise UsageError(f"-o {path} is no file; name one, as in -o report.html")
+    if not path.parent.is_dir():
+        raise UsageError(f"-o {path}: there is no folder {path.parent}; make it, or name another")
     seen = view(run)
     rows = seen.rows()
     if keys or states:
