@@ -82,7 +82,7 @@ def test_dry_runs_say_what_would_be_done_and_do_nothing(tmp_path: Path) -> None:
     nobody = f"no daemon has {run}; nothing would be done"
     assert dry("stop") == [nobody]
     assert dry("kill") == [nobody, f"would delete 1 job(s): a/qsub.0 ({jobid})"]
-    assert dry("kill", "f", "r") == ["would delete 0 job(s)"]
+    assert dry("kill", "f", "r") == ["would delete 0 job(s): none of them is in the batch system"]
     assert dry("kill", "--state", "running", "--hold") == [
         f"would delete 1 job(s): a/qsub.0 ({jobid})",
         "would hold 1 job(s): a/qsub.0",

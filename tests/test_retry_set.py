@@ -84,7 +84,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changed(project: Path, run: P
     by_hand = "by hand, and retry without --set\n"
     said = refused(run, "fixed", "--set", "maxcore=32")
     assert said == (
-        f"jobmon: --set maxcore: {init}/fixed/qsub.0 has no __maxcore__; it has __cwd__\n"
+        f"jobmon: --set maxcore: {init}/fixed/qsub.0 has no __maxcore__; it has none that can be set\n"
     )
     assert "has no __nkk__; it has" in refused(run, "a", "--set", "nkk=3")
     assert "maxcore wants a whole number, 1 or more" in refused(run, "a", "--set", "maxcore=many")

@@ -27,6 +27,8 @@ from jobmon.run.paths import Paths
 from jobmon.show.read import view
 from jobmon.show.select import meant
 
+_NONE = "none of them is in the batch system"
+
 
 def kill(
     run: Path,
@@ -63,7 +65,7 @@ def _would(run: Path, keys: Sequence[Key] | None, *, hold: bool, say: Say) -> in
     chosen = list(seen.jobs) if keys is None else keys
     inside = [key for key in chosen if seen.jobs[key].in_system]
     told = [f"{key} ({seen.jobs[key].jobid or 'its job ID is not known'})" for key in inside]
-    say(f"would delete {len(told)} job(s)" + (f": {some(told)}" if told else ""))
+    say(f"would delete {len(told)} job(s): {some(told) or _NONE}")
     if hold:
         say(would("hold", [key for key in chosen if seen.jobs[key].life != Life.FINISHED]))
     return 0
@@ -149,7 +151,9 @@ def _now(run: Path) -> set[Key]:
 def _told(jobs: Mapping[Key, Job], meant: Set[Key], left: Set[Key], say: Say) -> int:
     ended = meant - left
     killed = sum(1 for key in ended if jobs[key].life == Life.KILLED)
-    say(f"{killed} killed, {len(ended) - killed} had ended by themselves, {len(left)} left")
+    by_themselves = len(ended) - killed
+    found = f"{killed} killed, {by_themselves} had ended by themselves, {len(left)} left"
+    say(found if meant or left else f"0 killed: {_NONE}")
     for key in sorted(left):
         jobid = jobs[key].jobid or "its job ID is not known"
         say(f"  left: {printable(key)} ({jobid}), {jobs[key].life}")

@@ -78,7 +78,8 @@ class Refill:
             template = script.fill(template, {"HEADER": self.header})
         for name in sets:
             if f"__{name}__".encode() not in template:
-                has = ", ".join(script.left_over(template)) or "no placeholder"
+                free = [w for w in script.left_over(template) if w.strip("_") not in _FIXED]
+                has = ", ".join(free) or "none that can be set"
                 raise UsageError(f"--set {name}: {source} has no __{name}__; it has {has}")
         folder = names.split(key)[0]
         cwd = f"{self.identity.rdir}/{folder}" if folder else self.identity.rdir
