@@ -108,6 +108,14 @@ def test_what_a_command_holds_only_release_lets_go(tmp_path: Path) -> None:
     assert part(lines, "to mend it:") == [f"jobmon release --run {run} h/qsub.1"]
 
 
+def test_a_dependency_file_that_cannot_be_meant_is_told(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"h/qsub.0": "qsub.finished.x\n../../out\n"}, {})
+    assert told(run, "h/qsub.0")[0] == (
+        f"h/qsub.0 is held: {run}/h/qsub.dependency.0, line 2: '../../out' is outside the run "
+        "folder; name a file of this run, relative to this folder"
+    )
+
+
 def test_held_killed_unclear_and_waiting(tmp_path: Path) -> None:
     needs = {"h/qsub.0": None, "k/qsub.0": "", "u/qsub.0": "", "w/qsub.0": "../u/qsub.finished.0\n"}
     killed = (*RUNNING, (50, Kind.KILLED))

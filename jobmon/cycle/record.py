@@ -62,7 +62,7 @@ class Recorder:
     def _show(self) -> None:
         know = self.know
         at = know.clock.wall()
-        table = shown.table(know.jobs, know.index, know.present, know.stuck, know.paths.held)
+        table = shown.table(know.jobs, know.index, know.present, know.stuck, know.paths)
         pace = shown.pace_of(table, know.index, know.settings.maxqsub, at)
         seen = shown.Shown(names.stamp(at), pace=pace)
         for row in table:

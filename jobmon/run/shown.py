@@ -8,10 +8,10 @@ on top, so only what files say of a job (held, waiting, blocked) may be as old a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from jobmon.core.life import Job
@@ -22,6 +22,7 @@ from jobmon.core.rows import Row, rows
 from jobmon.run import journal, names
 from jobmon.run.atomic import write_atomically
 from jobmon.run.paths import Paths
+from jobmon.run.tree import read_needs
 
 LARGE = 5000
 """Jobs from which on a run is large; a smaller one is read whole whenever it is asked for."""
@@ -40,16 +41,19 @@ def table(
     index: Index,
     present: set[str],
     stuck: Mapping[Key, str],
-    aside: Path,
+    paths: Paths,
 ) -> list[Row]:
-    """Every job as a person is shown it. ``present``: the needed files that are there; ``aside``:
-    the folder in which the dependency files of jobs held by command are kept."""
-    some_aside = aside.is_dir()
+    """Every job as a person is shown it. ``present``: the needed files that are there."""
+    some_aside = paths.held.is_dir()
 
     def held(key: Key) -> str:
         if key not in index:
             return f"its script is gone here; bring {key} back to let it go"
-        if some_aside and (aside / names.dependency(key)).exists():
+        dependency = paths.run / names.dependency(key)
+        folder = names.split(key)[0]
+        if os.path.lexists(dependency) and (trouble := read_needs(dependency, folder)[1]):
+            return trouble
+        if some_aside and (paths.held / names.dependency(key)).exists():
             return f"'jobmon release {key}' lets it go"  # an empty file would drop its needs
         return f"touch {names.dependency(key)} to let it go"
 

@@ -34,7 +34,7 @@ class View:
 
     @cached_property
     def by_key(self) -> dict[Key, Row]:
-        rows = table(self.jobs, self.index, self.present, self.stuck, Paths(self.run).held)
+        rows = table(self.jobs, self.index, self.present, self.stuck, Paths(self.run))
         return {row.job.key: row for row in rows}
 
     def missing(self, key: Key) -> list[Need]:
