@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ def _complete_template(ctx: click.Context, param: click.Parameter, incomplete: s
     from jobmon.act.init import templates  # noqa: PLC0415
 
     return [name for name in templates() if name.startswith(incomplete)]
+
+
+def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    return lambda _context, _parameter, incomplete: [w for w in words if w.startswith(incomplete)]
 
 
 _FULL_SCREEN = {"watch"}
@@ -84,8 +89,14 @@ def cli(context: click.Context) -> None:
 @click.option("--maxcore", type=int, help="What __maxcore__ stands for. [16]")
 @click.option("--qsubheader", help="File that __HEADER__ stands for.")
 @click.option("--result", multiple=True, help="rsync pattern of what comes home; repeatable.")
-@click.option("--scheduler", help="auto, slurm, sge, pbs, pjm or local. [auto]")
-@click.option("--ssh", help="fabric or openssh. [fabric]")
+@click.option(
+    "--scheduler",
+    help="auto, slurm, sge, pbs, pjm or local. [auto]",
+    shell_complete=_one_of("auto", "slurm", "sge", "pbs", "pjm", "local"),
+)
+@click.option(
+    "--ssh", help="fabric or openssh. [fabric]", shell_complete=_one_of("fabric", "openssh")
+)
 @click.option("--ssh-config", help="An SSH configuration in place of your own.")
 @click.option("--interval", type=float, help="Seconds between two looks. [10]")
 @click.option("--datedir", help="A run of the project by its name.")

@@ -67,6 +67,8 @@ def test_commands_flags_states_and_templates(run: Path) -> None:
         "--run",
     }
     assert completed(run, "retry", "--state", "f") == ["finished", "failed"]
+    assert completed(run, "run", "--scheduler", "s") == ["slurm", "sge"]
+    assert completed(run, "check", "--ssh", "o") == ["openssh"]
     assert "ising" in completed(run, "init", "")
     assert {"--ldir", "--remote", "--help"} <= set(completed(run, "--"))
     assert completed(run, "--ldir", "x", "--maxq") == ["--maxqsub"], "'run' may be left out"
