@@ -61,8 +61,8 @@ def test_a_real_full_disk_here(tmp_path: Path) -> None:
             until((twin / "b" / "qsub.finished.0").exists, what="the end of both jobs")
             until(lambda: "No space left" in (tmp_path / "out").read_text(), what="a word of it")
             assert status(run)["counts"]["waiting"] == 1
-            for command in ("kill", "release"):  # they say why they cannot, in a line
-                done = jobmon(command, "--run", run, "a", code=2)
+            for command, key in (("kill", "a"), ("hold", "c")):  # why they cannot, in a line
+                done = jobmon(command, "--run", run, key, code=2)
                 assert "No space left" in done.stderr and len(done.stderr.splitlines()) == 1
             assert process.poll() is None, "the daemon lives"
             filler.unlink()

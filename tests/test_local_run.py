@@ -175,10 +175,12 @@ def test_status_json_has_the_promised_shape(project: Path) -> None:
     run = only_run(project)
     text = jobmon("status", "--run", project, "--json", code=0).stdout
     seen = json.loads(text)
-    assert seen.keys() == {"run", "counts", "conflicts", "jobs"}
+    fixed = {"run", "counts", "conflicts", "jobs"}
+    assert seen.keys() == fixed | {"daemon", "spent", "pace"}
     assert seen["run"] == str(run)
     job = seen["jobs"][0]
-    assert job.keys() == {"key", "state", "jobid", "missing", "reason", "cause", "history"}
+    fixed = {"key", "state", "jobid", "missing", "reason", "cause", "history"}
+    assert job.keys() == fixed | {"attempts", "lasted", "took"}
     assert job["cause"] is None
     assert [e["event"] for e in job["history"] if e["event"] != "running"] == [
         *("ready", "submitting", "started", "finished")

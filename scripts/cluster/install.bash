@@ -10,7 +10,7 @@ need_debian() {
 
 install_ssh() {
     need_debian
-    apt_install ssh openssh-server openssh-client rsync procps libpam-oath csh fish zsh busybox tmux ||
+    apt_install ssh openssh-server openssh-client rsync procps libpam-oath csh fish zsh busybox tmux shellcheck ||
         die "the ssh packages could not be installed (see above)"
 }
 

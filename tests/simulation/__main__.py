@@ -143,9 +143,12 @@ def _quiet() -> None:
 
 
 def _told(work: Work) -> Told:
-    variant = ALL[work.variant] if work.variant else None
-    sure = (*work.sure, *(variant.faults if variant else ()))
-    return tell(work.seed, _folder(work.seed), sure, variant.entered if variant else None)
+    folder = _folder(work.seed)
+    if not work.variant:
+        return tell(work.seed, folder, work.sure)
+    variant = ALL[work.variant]
+    sure = (*work.sure, *variant.faults)
+    return tell(work.seed, folder, sure, variant.entered, variant.scheduler)
 
 
 def _folder(seed: int) -> Path:

@@ -83,13 +83,17 @@ class Plan:
     memory: float
 
 
-def plan(chance: Random, sure: Sequence[str] = ()) -> Plan:
-    """The plan of a seed's own ``chance``; the faults in ``sure`` are among its faults, and likely."""
+def plan(chance: Random, sure: Sequence[str] = (), wanted: str | None = None) -> Plan:
+    """The plan of a seed's own ``chance``; the faults in ``sure`` are among its faults, and likely.
+
+    ``wanted``: the batch system, whatever chance says.
+    """
     scheduler = chance.choice(("slurm", "sge"))
     grace, lag = chance.choice(((20.0, 0.0), (20.0, 0.0), (20.0, 15.0), (60.0, 45.0)))
     fates_seed = chance.random()
     if fates_seed < 0.3:
         scheduler = "pbs"
+    scheduler = wanted or scheduler
 
     def fate(key: str, n: int) -> Fate:
         return _fate(Random(f"{fates_seed} {key} {n}"))

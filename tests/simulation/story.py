@@ -57,14 +57,20 @@ class Told:
     seconds: float
 
 
-def tell(seed: int, folder: Path, sure: Sequence[str] = (), broken: Variant | None = None) -> Told:
+def tell(
+    seed: int,
+    folder: Path,
+    sure: Sequence[str] = (),
+    broken: Variant | None = None,
+    scheduler: str | None = None,
+) -> Told:
     """Live through the world of ``seed``, with the run's files in ``folder``, made and removed.
 
     ``sure``: faults that this world has, and often; ``broken``: the program is broken on purpose
-    meanwhile.
+    meanwhile; ``scheduler``: its batch system, if it is not left to chance.
     """
     variant = broken() if broken is not None else contextlib.nullcontext()
-    made = plan(Random(seed), sure)
+    made = plan(Random(seed), sure, scheduler)
     world = World(Random(f"{seed} fates"))
     faults = Faults(world, made.faults, made.until)
     disk = Disk()

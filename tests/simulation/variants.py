@@ -201,10 +201,11 @@ def clear_at_any_time() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A variant, and the faults under which what it lacks is missed."""
+    """A variant, and the faults and the batch system under which what it lacks is missed."""
 
     entered: Variant
     faults: tuple[str, ...] = ()
+    scheduler: str | None = None
 
 
 ALL: Mapping[str, Broken] = {
@@ -225,7 +226,7 @@ ALL: Mapping[str, Broken] = {
     "no answer is no submission": Broken(no_answer_is_no_submission, ("drop while submitting",)),
     "no token is looked up": Broken(no_token_is_looked_up, ("login node dies after qsub",)),
     "any job in its place": Broken(
-        any_job_in_its_place, ("login node dies after qsub", "jobmon retry")
+        any_job_in_its_place, ("login node dies after qsub", "jobmon retry"), "pbs"
     ),
     "gone is finished": Broken(gone_is_finished),
     "clear at any time": Broken(clear_at_any_time, ("jobmon retry",)),
