@@ -7,7 +7,7 @@ one file and one line of ``_SYSTEMS``; ``tests/test_batch_contract.py`` is what 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from importlib import import_module
 from typing import cast
 
@@ -44,6 +44,20 @@ def batch(name: str) -> Batch:
     if name not in _SYSTEMS:
         raise ValueError(f"no batch system '{printable(name)}'; there are {', '.join(_SYSTEMS)}")
     return cast(Batch, getattr(import_module(f"{__name__}.{name}"), _SYSTEMS[name])())
+
+
+class ByToken:
+    """A system whose jobs carry a token: none has to be known by its place. See ``Batch``."""
+
+    def place_commands(
+        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
+    ) -> list[list[str]]:
+        return []
+
+    def places(
+        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
+    ) -> Mapping[JobID, str]:
+        return {}
 
 
 def overall(phases: Iterable[Phase]) -> Phase:

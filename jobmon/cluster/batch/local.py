@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 from jobmon.cluster.base import LookFailed
+from jobmon.cluster.batch import ByToken
 from jobmon.core.model import (
     Accepted,
     Answer,
@@ -34,7 +35,7 @@ _REFUSED = re.compile(r"^jobmon localqueue: refused: (.+)$", re.M)
 _NOT_DONE = re.compile(r"^jobmon localqueue: not done: (.+)$", re.M)
 
 
-class Local:
+class Local(ByToken):
     """The local queue of this user on this machine, as ``environ`` says where it is."""
 
     name = "local"
@@ -74,16 +75,6 @@ class Local:
         (_, out, err) = outputs[0]
         rows = _rows("tokens", r"([0-9]+)\|(.+)", out, err)
         return {token: JobID(job) for job, token in rows}
-
-    def place_commands(
-        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
-    ) -> list[list[str]]:
-        return []
-
-    def places(
-        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
-    ) -> Mapping[JobID, str]:
-        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [[*self._call, "show", jobid]]

@@ -20,11 +20,11 @@ A bulk job or a step job is one job under the number before ``[1]`` or ``_0``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from jobmon.cluster.base import LookFailed
-from jobmon.cluster.batch import answer, clip, ids, overall
+from jobmon.cluster.batch import ByToken, answer, clip, ids, overall
 from jobmon.core.model import Answer, Cause, JobID, Phase, Reason, Verdict
 
 _SUB = r"(?:_[0-9]+|\[[0-9,-]*\])?"
@@ -88,7 +88,7 @@ _CODES: Mapping[int, tuple[Cause, str]] = MappingProxyType(
 """Job end codes (PC) with a cause of their own: Guide, table A.1. The others are the system's."""
 
 
-class Pjm:
+class Pjm(ByToken):
     """PJM by pjsub, pjstat and pjdel."""
 
     name = "pjm"
@@ -131,16 +131,6 @@ class Pjm:
         for number, token in sorted(pair for out in texts for pair in _tokens(out)):
             found[token] = JobID(str(number))
         return found
-
-    def place_commands(
-        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
-    ) -> list[list[str]]:
-        return []
-
-    def places(
-        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
-    ) -> Mapping[JobID, str]:
-        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 from jobmon.cluster.base import LookFailed
-from jobmon.cluster.batch import answer, clip, ids, overall
+from jobmon.cluster.batch import ByToken, answer, clip, ids, overall
 from jobmon.cluster.batch.sge_end import reason
 from jobmon.core.model import Answer, Cause, JobID, Phase, Reason, Verdict
 
@@ -43,7 +43,7 @@ _TOKEN = re.compile(r"(?:^|,)jobmon=([^,\s]+)")
 _ERROR = re.compile(r"^error reason +[0-9]+: +(?:[0-9/]+ [0-9:]+ \[[0-9:]+\]: )?(.+)$", re.M)
 
 
-class GridEngine:
+class GridEngine(ByToken):
     """Grid Engine (Son of Grid Engine 8.1.9 and its kin)."""
 
     name = "sge"
@@ -97,16 +97,6 @@ class GridEngine:
             if token is not None:
                 found[token[1]] = JobID(str(jobid))
         return found
-
-    def place_commands(
-        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
-    ) -> list[list[str]]:
-        return []
-
-    def places(
-        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
-    ) -> Mapping[JobID, str]:
-        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [["qstat", "-j", jobid], ["qacct", "-j", jobid]]

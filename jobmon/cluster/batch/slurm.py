@@ -8,10 +8,10 @@ in a word of our own, so that half a line cannot pass for a whole one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 from jobmon.cluster.base import LookFailed
-from jobmon.cluster.batch import answer, clip, ids, overall
+from jobmon.cluster.batch import ByToken, answer, clip, ids, overall
 from jobmon.cluster.batch.slurm_end import (
     FIELDS,
     FORMAT,
@@ -54,7 +54,7 @@ _COMMENT = re.compile(r"^#SBATCH[ \t](?:.*[ \t])?--com(?:m(?:e(?:n(?:t)?)?)?)?(?
 _TOKEN = re.compile(r"\bjobmon:([^\s,|;'\"]+)")
 
 
-class Slurm:
+class Slurm(ByToken):
     """Slurm by squeue, sbatch, scancel, scontrol and sacct."""
 
     name = "slurm"
@@ -110,16 +110,6 @@ class Slurm:
         ):
             found[token] = JobID(str(jobid))
         return found
-
-    def place_commands(
-        self, outputs: Sequence[tuple[int, str, str]], known: Set[JobID]
-    ) -> list[list[str]]:
-        return []
-
-    def places(
-        self, asked: Sequence[Sequence[str]], outputs: Sequence[tuple[int, str, str]]
-    ) -> Mapping[JobID, str]:
-        return {}
 
     def confirm_commands(self, jobid: JobID) -> list[list[str]]:
         return [
