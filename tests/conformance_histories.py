@@ -8,8 +8,9 @@ from conformance_lab import RUN_ID, TWIN, Call, Fake, History, Tree
 
 from jobmon.cluster.base import Step
 from jobmon.cluster.ledger import Order, record_name, steps
-from jobmon.cluster.probe import QUESTIONS
+from jobmon.cluster.probe import QUESTIONS, questions
 from jobmon.core.model import Attempt, Key, Need
+from jobmon.core.site import Site
 
 SCRIPT = b"#!/bin/sh\ntrue \xff\n"
 WEIRD = "-a 'b\" $HOME `x` éÁ日;*\\ %s\t\x01\x7f\udc81\udcff"
@@ -80,6 +81,11 @@ def make(mode: str, place: str = "{twin}") -> Call:
 def probe(*systems: str) -> Call:
     asked = tuple(["a", name, *QUESTIONS[name]] for name in systems)
     return Call("probe", ("rsync",), asked)
+
+
+def first() -> Call:
+    """Who is first is asked, not all who answer."""
+    return Call("probe", ("rsync",), tuple(questions(Site(), first=True)))
 
 
 def _steps(asked: tuple[Step | str, ...]) -> tuple[Step, ...]:
@@ -401,6 +407,7 @@ MADE = {
     "on a full disk": History([make("new"), make("new"), make("known")], {}, full=True),
 }
 
+BOTH = {"squeue": Fake(), "qstat": Fake(b"SGE 8.1.9\n"), "qconf": Fake()}
 PROBED = {
     "all": History(
         [probe(*QUESTIONS), probe()],
@@ -414,6 +421,13 @@ PROBED = {
     ),
     "one": History([probe(*QUESTIONS)], {}, {"qconf": Fake(code=255)}, limited="logged"),
     "none": History([probe(*QUESTIONS)], {}, {}, limited="not"),
+    "first, beside it": History([first()], {}, BOTH),
+    "first, before it": History([first()], {}, BOTH, ["qstat"]),
+    "first, behind it": History([first()], {}, BOTH, ["squeue"]),
+    "first, half of it before": History([first()], {}, BOTH, ["squeue", "qstat"]),
+    "first, but silent": History([first()], {}, {**BOTH, "squeue": Fake(code=10)}),
+    "first, alone": History([first()], {}, {"squeue": Fake()}, ["squeue"]),
+    "first, not there": History([first()], {}, {"qconf": Fake()}),
 }  # fmt: skip
 
 HISTORIES: Mapping[str, History] = {

@@ -73,6 +73,7 @@ class Call:
 class History:
     """``clock``: what the cluster's ``date`` says, "" for nothing; empty for the real one.
 
+    ``late``: commands that stand in the second folder of the path, not in the first.
     ``full``: no file can grow. ``limited``: "by timeout", "not" (there is no such command), or
     "logged" (a stand-in tells the limit).
     """
@@ -80,9 +81,14 @@ class History:
     calls: Sequence[Call]
     tree: Tree = field(default_factory=dict)
     fakes: Mapping[str, Fake] = field(default_factory=dict)
+    late: Sequence[str] = ()
     clock: tuple[str, ...] = ()
     full: bool = False
     limited: str = "by timeout"
+
+    def folder(self, name: str) -> str:
+        """Where a command stands, below the history's top."""
+        return "tools" if name in self.late else "bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ def _furnish(history: History, top: Path) -> None:
         text = DATE.replace("COUNT", shlex.quote(str(top / "count")))
         _program(top / "bin" / "date", text.replace("CLOCK", shlex.quote(str(top / "clock"))))
     for name, fake in history.fakes.items():
-        _program(top / "bin" / name, _fake(top / f"said.{name}", fake, name, log))
+        _program(top / history.folder(name) / name, _fake(top / f"said.{name}", fake, name, log))
     for path, data in history.tree.items():
         place_there = top / "home" / path
         if data is None:
@@ -271,8 +277,8 @@ def by_twins(history: History, top: Path) -> Outcome:
     disk, home = Disk(), f"{top}/home"
     disk.mkdir(home)
     for name in history.fakes:
-        disk.mkdir(f"{top}/bin")
-        disk.create(f"{top}/bin/{name}", 0)
+        disk.mkdir(f"{top}/{history.folder(name)}")
+        disk.create(f"{top}/{history.folder(name)}/{name}", 0)
     for path, data in history.tree.items():
         if data is None:
             disk.mkdir(f"{home}/{path}")

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from shell_lab import RUN_ID, SHELLS, Lab
+from shell_lab import RUN_ID, SHELLS, Lab, ShellLink
 
-from jobmon.cluster.probe import probe
+from jobmon.cluster.probe import answering, probe
 from jobmon.core.model import (
     Attempt,
     Key,
@@ -178,3 +178,46 @@ def test_who_and_where_we_are(lab: Lab) -> None:
     assert probe(lab.link, systems=False, site=Site()).tried == {}, (
         "a system that was named is not asked"
     )
+
+
+ALL = ["squeue", "qstat", "qconf", "pjstat", "qstat", "qstat"]
+"""What is asked, in order: Grid Engine, PJM and PBS behind Slurm."""
+
+
+@pytest.mark.parametrize(
+    ("places", "fails", "named", "asked", "able"),
+    [
+        ("a: squeue, b: qstat qconf pjstat", "", "", ["squeue"], ["slurm"]),
+        ("a: squeue qstat qconf pjstat", "", "", ["squeue"], ["slurm"]),
+        ("a: x, b: squeue, c: qstat qconf pjstat", "", "", ["squeue"], ["slurm"]),
+        ("a: qstat, b: squeue qconf, c: pjstat", "", "",
+         ["squeue", "qstat", "qconf", "qstat", "qstat"], ["sge", "slurm"]),
+        ("a: qconf, b: pjstat, c: squeue qstat", "", "", ["squeue", "pjstat"], ["slurm"]),
+        ("a: squeue, b: qstat qconf pjstat", "squeue", "", ALL, ["sge"]),
+        ("a: squeue, b: qstat qconf pjstat", "", "qstat", ALL, ["sge", "slurm"]),
+        ("a: squeue, b: qstat qconf pjstat", "", "squeue", ALL, ["slurm", "sge"]),
+    ],
+)  # fmt: skip
+def test_who_cannot_be_first_is_not_asked(
+    lab: Lab, places: str, fails: str, named: str, asked: list[str], able: list[str]
+) -> None:
+    """``places``: which commands stand in which folder of the path."""
+    calls = lab.top / "calls"
+    lab.bin = lab.top  # what each folder stands in
+    said = {"squeue": "", "qstat": "SGE 8.1.9", "qconf": "", "pjstat": "no"}
+    folders = dict(place.split(": ") for place in places.split(", "))
+    for folder, commands in folders.items():
+        (lab.top / folder).mkdir()
+        for name in commands.split():
+            code = 1 if name in (fails, "pjstat") else 0
+            text = f"#!/bin/sh\necho {name} >>'{calls}'\necho '{said.get(name, '')}'\nexit {code}\n"
+            lab.program(f"{folder}/{name}", text)
+    path = ":".join(str(lab.top / folder) for folder in folders)
+    link = ShellLink(lab.shell, Path(path))
+    words = {named: (named,)} if named else {}
+    found = probe(link, systems=True, site=Site(commands=words), first=True)
+    assert calls.read_text().split() == asked
+    assert answering(found) == able
+    everything = probe(link, systems=True, site=Site(commands=words))
+    assert set(answering(everything)) >= set(able) and answering(everything)[0] == able[0]
+    assert calls.read_text().split() == asked + ALL

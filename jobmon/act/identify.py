@@ -28,7 +28,8 @@ def identify(
     """What makes this run this run, as the cluster tells it. Raises UsageError, ClusterError."""
     local = settings.target is None
     link.open()
-    found = probe(link, systems=settings.scheduler == "auto", site=settings.at_site)
+    auto = settings.scheduler == "auto"
+    found = probe(link, systems=auto, site=settings.at_site, first=True)
     if not local and settings.rdir is None:
         raise UsageError("--rdir is missing: the folder on the cluster under which runs are made")
     if not local and shutil.which("rsync") is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import Link, LookFailed, call
+from jobmon.cluster.base import Link, LookFailed, Step, call
 from jobmon.core.site import Site
 from jobmon.core.text import printable
 
@@ -56,12 +56,15 @@ class Probe:
     tried: dict[str, Tried] = field(default_factory=dict)
 
 
-def probe(link: Link, *, systems: bool, site: Site) -> Probe:
-    """Ask; ``systems``: for batch systems too. Raises ConnectionLost, LookFailed, LoginFailed."""
+def probe(link: Link, *, systems: bool, site: Site, first: bool = False) -> Probe:
+    """Ask; ``systems``: for batch systems too; ``first``: only those that can be the first of
+    ``answering``.
+
+    Raises ConnectionLost, LookFailed, LoginFailed.
+    """
     found = Probe()
-    asked = QUESTIONS if systems else {}
-    steps = [["a", name, *site.words(words)] for name, words in asked.items()]
-    lines = call(link, "probe", site.words(["rsync"]), steps, limit=90.0)
+    asked = questions(site, first=first) if systems else ()
+    lines = call(link, "probe", site.words(["rsync"]), asked, limit=90.0)
     for line in lines:
         word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
         match word:
@@ -80,6 +83,16 @@ def probe(link: Link, *, systems: bool, site: Site) -> Probe:
     if not found.user or not found.home.startswith("/"):
         raise LookFailed(f"{link.where}: the shell there does not tell who and where we are")
     return found
+
+
+def questions(site: Site, *, first: bool) -> Iterator[Step]:
+    """The steps of ``probe.sh``. Who is ``first`` goes by the path as long as the site names no
+    command; and Slurm's exit code alone says that it answers."""
+    by_path = first and not any(words[0] in site.commands for words in QUESTIONS.values())
+    for name, words in QUESTIONS.items():
+        rival = QUESTIONS[name.partition("-")[0]][0]  # whose place in the path counts
+        kind = ["a"] if not by_path else ["b"] if name == "slurm" else ["c", rival]
+        yield [*kind, name, *site.words(words)]
 
 
 def answering(found: Probe) -> list[str]:
@@ -107,7 +120,7 @@ def answering(found: Probe) -> list[str]:
     def rank(name: str) -> int:
         if answered[name].named:
             return -1
-        folder = posixpath.dirname(answered[name].path)
+        folder = answered[name].path.rpartition("/")[0]  # as the path has it: see probe.sh
         return folders.index(folder) if folder in folders else len(folders)
 
     return sorted(answered, key=rank)

@@ -369,22 +369,38 @@ def probe(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
     _, out, _ = yield from host.run([*rsync, "--version"], host.home, math.inf)
     yield None
     yield _bytes(f"{token} rsync ") + _captured(out.partition(b"\n")[0]) + b"\n"
-    for word, name, *words in steps:
-        if word == "a":
-            yield from _answers(host, token, name, words)
+    folders = host.path.split(":")
+    before = folders
+    for kind, *words in steps:
+        if kind == "c" and before is not folders:
+            yield None
+            if _which(host, words[0]).rpartition("/")[0] not in before:
+                continue
+        name, *command = words[kind == "c" :]
+        path = yield from _answers(host, token, name, command)
+        if kind == "b" and path:
+            before = folders[: folders.index(path.rpartition("/")[0])]
 
 
-def _answers(host: Host, token: str, name: str, words: list[str]) -> Steps:
+def _which(host: Host, command: str) -> str:
+    places = [f"{folder}/{command}" for folder in host.path.split(":")]
+    return next((place for place in places if host.disk.exists(_at(place))), "")
+
+
+def _answers(
+    host: Host, token: str, name: str, words: list[str]
+) -> Generator[bytes | None, None, str]:
+    """Ask; where the command is, if it ended well."""
     yield None
-    places = [f"{folder}/{words[0]}" for folder in host.path.split(":")]
-    path = next((place for place in places if host.disk.exists(_at(place))), None)
-    if path is None:
-        return
+    path = _which(host, words[0])
+    if not path:
+        return ""
     yield None
     code, out, err = yield from host.run(words, host.home, PROBE_LIMIT)
     yield None
     said = _captured(out + err)
     yield _bytes(f"{token} batch {name} {code} {path}\n") + said + _bytes(f"\n{token} said\n")
+    return "" if code else path
 
 
 def files(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
