@@ -28,6 +28,7 @@ from jobmon.cluster.probe import probe
 from jobmon.cluster.rsync import Rsync
 from jobmon.cluster.transfer import Wanted
 from jobmon.core.address import Remote
+from jobmon.core.site import Site
 
 HOST = "hpc"
 NAME = "m/result.bin"
@@ -72,7 +73,7 @@ def measure(megabytes: int, rounds: int) -> dict[str, object]:
         for link in links.values():
             link.open()
         link = links["fabric"]
-        top = f"{probe(link, systems=False).home}/bench-pull-{os.getpid()}"
+        top = f"{probe(link, systems=False, site=Site()).home}/bench-pull-{os.getpid()}"
         make = f"mkdir -p {top}/m && head -c {size} /dev/urandom >{top}/{NAME} && echo made\n"
         if b"made" not in b"".join(link.stream("exec /bin/sh", make.encode(), 300)):
             raise SystemExit("the big file could not be made")

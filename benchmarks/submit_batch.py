@@ -28,6 +28,7 @@ from jobmon.cluster.probe import probe
 from jobmon.cluster.transfer import Same
 from jobmon.core.address import Remote
 from jobmon.core.model import Accepted, Attempt, Key
+from jobmon.core.site import Site
 
 SYSTEMS = {"slurm": ("hpc", "sbatch", "scancel"), "sge": ("sge", "qsub", "qdel")}
 LINKS: tuple[Literal["openssh", "fabric"], ...] = ("openssh", "fabric")
@@ -85,7 +86,7 @@ def measure(
     link = connect(Remote(host), ssh=kind, ssh_config=ssh_config(), ask=lambda prompt, echo: "")
     link.open()
     try:
-        home = probe(link, systems=False).home
+        home = probe(link, systems=False, site=Site()).home
         top = f"{home}/bench-{os.getpid()}"
         _run(link, _MAKE.format(top=top, jobs=jobs, script=SCRIPT.decode()))
         list(call(link, "twin", [top, RUN_ID, "adopt"]))
