@@ -18,6 +18,8 @@ from gate_lab import Daemon
 from session import FAST, agree, events, put, ran_once, until
 
 QUICK = FAST.replace("interval: 1", "interval: 0.3").replace("grace: 3", "grace: 1")
+PULLS = {"jobmon.cycle.pull.APART": 0}
+"""For the daemon of a story, each stage of which waits for its results."""
 WAIT = "echo x >> started.0; until [ -e go ]; do [ -e in ] || exit 8; sleep 0.2; done; echo 0 > result.0"
 """It ends by itself where its test has gone, and the folder with it."""
 AFTER = "echo x >> started.1; cat in > copy; echo of 1 > result.1"

@@ -19,7 +19,7 @@ from faults_lab import Lab, Running
 from gate_lab import SSHD, Gate, gate, running
 from session import status, until
 from shell_lab import SHELLS
-from story_lab import Story, tree
+from story_lab import PULLS, Story, tree
 from test_batch_contract import asked, recorded
 
 from jobmon.cluster.base import frame
@@ -31,7 +31,7 @@ STAGES = (
     *("down", "hung", "hungsubmit", "empty", "halfline", "halfrows", "garbage", "state"),
     *("off", "late", "old", "deleted", "held"),
 )
-SHORT = {"jobmon.cluster.cluster.COMMAND_LIMIT": 4, "jobmon.cycle.answers.PAUSE": 1}
+SHORT = PULLS | {"jobmon.cluster.cluster.COMMAND_LIMIT": 4, "jobmon.cycle.answers.PAUSE": 1}
 GARBAGE = "head -c 3000 /dev/urandom; echo '<html><b>502</b> RUNNING 17 qsub.0</html>'; exit 0"
 NOTHING = "exit 0"
 CONTROL = {"hpc": ("squeue", "scontrol"), "sge": ("qstat",)}

@@ -17,7 +17,7 @@ from faults_lab import Lab
 from gate_lab import CONSTANTS, SSHD, Gate, Proxy, behind, gate, running
 from receivers import webhook
 from session import agree, chain, count, events, jobmon, only_run, ran_once, status, until
-from story_lab import QUICK, Story, tree
+from story_lab import PULLS, QUICK, Story, tree
 from test_faults_rsync import CODES
 from test_login import Terminal
 
@@ -59,7 +59,7 @@ def story(
     tree(project, [*FOLDERS, *(f"rsync{code}" for code in CODES)])
     with (
         gate(testcluster, "hpc", "MaxSessions 1", "MaxStartups 2:100:2") as node,
-        running(node, project, "--ssh", request.param) as daemon,
+        running(node, project, "--ssh", request.param, constants=PULLS) as daemon,
     ):
         tale = Story(daemon)
         tale.begun()

@@ -16,12 +16,12 @@ from conftest import TestCluster, shared
 from gate_lab import running
 from pbs_lab import PbsNode, pbs_node
 from session import events, jobmon, status, until
-from story_lab import Story, tree
+from story_lab import PULLS, Story, tree
 from test_faults_batch import on_the_gate
 
 STAGES = ("down", "hung", "lost", "off")
 CHAIN = 'o\'dd "ü", name'
-SHORT = {"jobmon.cluster.cluster.COMMAND_LIMIT": 10, "jobmon.cycle.answers.PAUSE": 1}
+SHORT = PULLS | {"jobmon.cluster.cluster.COMMAND_LIMIT": 10, "jobmon.cycle.answers.PAUSE": 1}
 BODY = {
     f"{CHAIN}/qsub.0": "echo 0 > result.0",
     f"{CHAIN}/qsub.1": "cat result.0 > result.1",

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from test_survey import know  # noqa: F401 (a fixture)
+from test_survey import AT, know  # noqa: F401 (a fixture)
 
 from jobmon.cluster import landing
 from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.copying import Copy
 from jobmon.cluster.transfer import Wanted
 from jobmon.cycle.pull import Puller
-from jobmon.cycle.state import Know
+from jobmon.cycle.state import Clock, Know
 from jobmon.cycle.survey import survey
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import OURS
@@ -26,8 +26,10 @@ class Slow(Copy):
     """Copying in the middle of which something else happens."""
 
     meanwhile: Callable[[], object] = int
+    pulls = 0
 
     def pull(self, wanted: Wanted) -> str:
+        self.pulls += 1
         said = super().pull(wanted)
         self.meanwhile()
         return said
@@ -43,6 +45,16 @@ class Pulls:
         known.synced.put([("m/input", Stamp.of((self.run / "m" / "input").stat()))])
         self.transfer = Slow(self.run, twin, OURS)
         self.puller = self.another()
+
+    def cycle(self, now: float, *ended: str) -> bool:
+        """The step of a cycle, with any pull awaited; whether one began."""
+        before = self.transfer.pulls
+        self.know.clock = Clock(lambda: now, lambda: AT)
+        self.know.unpulled |= set(ended)
+        self.puller.step()
+        if self.puller._job is not None:
+            self.puller._job.thread.join()
+        return self.transfer.pulls > before
 
     def another(self) -> Puller:
         """As after a start: nothing is remembered but what is on disk."""
@@ -122,3 +134,31 @@ def test_a_kill_while_results_are_put_in_place(
     pulls.pull()
     assert (pulls.run / "m" / "output").read_text() == "1\n2\n"
     assert (pulls.run / "m" / "input").read_text() == "second"
+
+
+def test_jobs_that_end_in_every_cycle_are_pulled_together(pulls: Pulls) -> None:
+    """200 jobs, 16 at a time, are 25 cycles of two seconds: six pulls, not 25."""
+    began = [2 * n for n in range(25) if pulls.cycle(1000 + 2 * n, "m", f"m{n}")]
+    assert began == [0, 10, 20, 30, 40]
+    assert {"m", "m24"} <= pulls.know.unpulled
+    pulls.puller.finish()
+    assert not pulls.know.unpulled
+    assert pulls.transfer.pulls == len(began) + 1, "the last one does not wait"
+
+
+def test_at_the_default_interval_each_cycle_may_pull(pulls: Pulls) -> None:
+    """Its pauses are nine seconds at least."""
+    assert all(pulls.cycle(1000 + 9.0 * n, "m") for n in range(20))
+
+
+def test_the_first_pull_and_one_after_a_pause_begin_at_once(pulls: Pulls) -> None:
+    assert pulls.cycle(0.5, "m")
+    assert not pulls.cycle(2, "m")
+    pulls.puller = pulls.another()
+    assert pulls.cycle(2.5), "the daemon was started again"
+    assert pulls.cycle(60, "m")
+
+
+def test_who_wants_running_jobs_pulled_sooner_has_all_sooner(pulls: Pulls) -> None:
+    pulls.know.settings = pulls.know.settings.model_copy(update={"pulls_every": 3.0})
+    assert [pulls.cycle(float(n), "m") for n in range(7)] == [1, 0, 0, 1, 0, 0, 1]

@@ -1,7 +1,8 @@
-"""Step 7: results come home, beside the cycle, one pull at a time.
+"""Step 7: results come home, beside the cycle, one pull at a time, some seconds apart.
 
-The thread of a pull writes into the folder aside only. What came is put in place between two
-cycles, and never over what was changed here meanwhile.
+Nobody waits for a pull but a person, and a script that a job has written: what jobs need is looked
+at over there. The thread of a pull writes into the folder aside only. What came is put in place
+between two cycles, and never over what was changed here meanwhile.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ from jobmon.run.synced import Stamp
 from jobmon.run.tree import OURS
 
 log = logging.getLogger(__name__)
+
+APART = 9.0
+"""Seconds between the beginnings of two pulls, at least, unless ``pulls_every`` is shorter.
+
+Each costs the login node an rsync, and what ends meanwhile comes home together. The cycles of the
+default interval are further apart.
+"""
 
 _FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
 """What only writing can fail with, so that in a pull it is said of this machine's disk."""
@@ -53,15 +61,18 @@ class Puller:
     cluster: Cluster
     busy: Busy = contextlib.nullcontext
     _job: _Job | None = None
+    _began: Mono = field(default=Mono(float("-inf")))
     _running_pulled: Mono = field(default=Mono(float("-inf")))
 
     def step(self) -> None:
         """Take over a pull that has ended; start the next if anything is to be fetched."""
         if self._job is not None and not self._ended(self._job):
             return
+        now, every = self.know.clock.now(), self.know.settings.pulls_every
+        if now - self._began < min(APART, every):
+            return
         folders = set(self.know.unpulled)
-        now = self.know.clock.now()
-        if now - self._running_pulled >= self.know.settings.pulls_every:
+        if now - self._running_pulled >= every:
             running = [k for k in self.know.in_system if self.know.jobs[k].life == Life.RUNNING]
             folders |= {job_folder(key) for key in running}
             self._running_pulled = now
@@ -107,6 +118,7 @@ class Puller:
             tuple(folders), tuple(know.settings.results), tuple(outputs), tuple(protected)
         )
         know.unpulled -= set(folders)
+        self._began = know.clock.now()
         job = self._job = _Job(wanted)
         job.thread = threading.Thread(target=self._pull, args=(job,), name="pull", daemon=True)
         job.thread.start()
