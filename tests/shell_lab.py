@@ -55,7 +55,7 @@ case $mode in
 die-before) die ;;
 refuse) echo 'refused: no such queue'; exit 1 ;;
 odd) echo 'something is wrong'; exit 1 ;;
-slow*) sleep 0.5 ;;
+slow) until [ -e "$fake/go" ]; do sleep 0.1; done ;;
 esac
 [ -f "$script" ] || { echo "no $script here"; exit 3; }
 id=1
@@ -220,7 +220,7 @@ class Lab:
         path.chmod(0o755)
 
     def mode(self, text: str) -> None:
-        """ok, refuse, odd, slow, die-before or die-after."""
+        """ok, refuse, odd, slow (until ``go`` is there), die-before or die-after."""
         (self.fake / "mode").write_text(text)
 
     def order(self, key: str = "m/qsub.0", n: int = 1, needs: str = "", **more: bool) -> Order:

@@ -14,7 +14,7 @@ import pytest
 from shell_lab import SHELLS, Lab
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import call
+from jobmon.cluster.base import call, frame
 from jobmon.core.model import Accepted, JobID, Unclear
 
 
@@ -23,7 +23,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
     return Lab(tmp_path, SHELLS[request.param])
 
 
-def until(true: Callable[[], object], limit: float = 20) -> None:
+def until(true: Callable[[], object], limit: float = 60) -> None:
     end = time.monotonic() + limit
     while not true():
         assert time.monotonic() < end, "not in time"
@@ -55,7 +55,8 @@ def test_the_one_at_home_leaves_while_qsub_is_at_work(lab: Lab, hangup: bool) ->
         process.stdout.close()
         if hangup:
             os.killpg(process.pid, signal.SIGHUP)
-        process.wait(30)
+        (lab.fake / "go").touch()
+        process.wait(60)
     assert (lab.entry(orders[0]) or "").endswith("accepted 1\nend\n")
     assert lab.entry(orders[2]) is None
     assert len(lab.calls()) == 1
@@ -71,16 +72,18 @@ def test_a_submit_command_that_hangs_is_ended(lab: Lab) -> None:
     pids = lab.fake / "pids"
     qsub = (lab.bin / "qsub").read_text().splitlines()
     there = shlex.quote(str(pids))
-    hangs = f"[ -e {there} ] || {{ sleep 60 & echo $$ $! >{there}; wait; }}"
+    # When the first of its children is dead, it would go on to submit before the second is.
+    sleeps = f"echo $$ >{there}; sleep 60 & one=$!; sleep 60 & echo $one $! >>{there}; wait $one"
+    hangs = f"[ -e {there} ] || {{ {sleeps}; }}"
     lab.program("qsub", "\n".join([qsub[0], hangs, *qsub[1:], ""]))
     orders = [lab.order(), lab.order("m/qsub.1")]
     by_name = {ledger.record_name(order.attempt): order.attempt for order in orders}
     began = time.monotonic()
-    lines = call(lab.link, "submit", lab.args(limit=1), lab.steps(*orders))
+    lines = call(lab.link, "submit", lab.args(limit=2), lab.steps(*orders))
     first, second = dict(ledger.submit_answers(lines, by_name, lab.batch)).values()
     assert isinstance(first, Unclear) and "137" in first.words
     assert second == Accepted(JobID("1"))
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50, "it would sleep for 60 s"
     assert (lab.entry(orders[0]) or "").endswith("ran 137\n\nend\n")
     until(lambda: not any(map(lives, pids.read_text().split())))
 
@@ -89,7 +92,8 @@ def test_nothing_is_left_running(lab: Lab) -> None:
     with subprocess.Popen(
         lab.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
-        process.communicate(lab.wire(lab.order()), timeout=30)
+        program = frame("submit", lab.args(limit=6000), "jmTOKEN", lab.steps(lab.order()))
+        process.communicate(program, timeout=60)
     assert len(lab.calls()) == 1
 
     def ours() -> list[str]:
@@ -98,4 +102,4 @@ def test_nothing_is_left_running(lab: Lab) -> None:
         )
         return [row for row in rows.stdout.split("\n") if row.split()[:1] == [str(process.pid)]]
 
-    until(lambda: not ours(), 3)
+    until(lambda: not ours())

@@ -16,7 +16,8 @@ limited() {
 }
 
 watch() {
-    while kill -0 "$1" && [ "$seconds" -gt 0 ]; do
+    while [ "$seconds" -gt 0 ]; do
+        kill -0 "$1" || return
         sleep 1
         seconds=$((seconds - 1))
     done
@@ -30,6 +31,8 @@ children() {
 }
 
 end_all() {
+    # Stopped, it starts no more children, and does not go on to a good end when one of them dies.
+    kill -STOP "$1"
     # The children first: of a dead parent nobody knows them.
     for child in $(children "$1"); do
         end_all "$child"
