@@ -74,7 +74,7 @@ class Time(threading.Event):
         self.wall += timedelta(seconds=seconds)
 
     def clock(self) -> Clock:
-        return Clock(lambda: self.mono, lambda: self.wall)
+        return Clock(lambda: self.mono, lambda: self.wall, self.sleep)
 
 
 @dataclass

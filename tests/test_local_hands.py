@@ -79,22 +79,50 @@ def test_a_file_changed_on_both_sides_is_left_alone_until_a_person_chooses(proje
     assert (run / "m" / "which").read_text() == "ours\n"
 
 
+def _save(path: Path, text: str) -> None:
+    """As editors do, beside it first: the daemon may draw it at any moment."""
+    beside = path.parent.with_name("edited")
+    beside.write_bytes(text.encode())
+    beside.replace(path)
+
+
+def _turned_about(quelist: Path) -> bool:
+    """Whether jobmon has drawn the lines in the order asked for here, with an editor's CRLF."""
+    text = quelist.read_bytes().decode()
+    head, *lines = text.splitlines()
+    turned = sorted(lines, reverse=True)
+    if lines != turned:
+        _save(quelist, "\r\n".join([head, *turned, ""]))
+    return lines == turned and "\r" not in text
+
+
+def _spoilt(quelist: Path) -> bool:
+    """Whether jobmon has kept aside, and drawn over, what is asked for here and no order."""
+    text = quelist.read_bytes().decode()
+    kept = list(quelist.parent.glob("quelist.rejected.*"))
+    if "nonsense" not in text and not kept:
+        _save(quelist, f"{text}nonsense\n")
+    return "nonsense" not in text and bool(kept)
+
+
 @pytest.mark.fault("Hands of users: quelist edited while the daemon runs")
 def test_quelist_may_be_reordered_and_nothing_else(project: Path) -> None:
     for name in "abcdef":
-        put(project / "init", f"{name}/qsub.0", "sleep 0.5")
+        wait = "until [ -e go ]; do sleep 0.1; done" if name in "af" else "true"
+        put(project / "init", f"{name}/qsub.0", wait)
     with daemon("--ldir", project, "--maxqsub=1", log=project.parent / "out") as process:
         until(lambda: list(project.glob("2*/quelist")), what="a run folder")
-        run = only_run(project)
-        until(lambda: len((run / "quelist").read_text().splitlines()) == 7, what="the quelist")
-        head, *lines = (run / "quelist").read_text().splitlines()
-        (run / "quelist").write_text("\n".join([head, *reversed(lines)]) + "\n")
-        until(lambda: count(run, "started") >= 3, what="three submissions")
-        (run / "quelist").write_text((run / "quelist").read_text() + "nonsense\n")
+        run, twin = only_run(project), twin_of(project)
+        until(lambda: "a/qsub.0 ready" in (run / "quelist").read_text(), what="the quelist")
+        until(lambda: count(run, "started") == 1, what="the first job")
+        until(lambda: _turned_about(run / "quelist"), what="the new order, drawn by jobmon")
+        (twin / "a" / "go").touch()
+        until(lambda: count(run, "started") == 2, what="the second job")
+        until(lambda: _spoilt(run / "quelist"), what="what is no order, drawn over")
+        (twin / "f" / "go").touch()
         assert process.wait(90) == 0
     started = [line.split(" ")[2] for line in events(run) if line.split(" ")[1] == "started"]
-    assert started[0] == "a/qsub.0"
-    assert started[2:] == sorted(started[2:], reverse=True)
+    assert started == [f"{name}/qsub.0" for name in "afedcb"]
     assert [p.read_text().endswith("nonsense\n") for p in run.glob("quelist.rejected.*")] == [True]
     agree(run)
 

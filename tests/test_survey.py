@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from jobmon.core.model import Event, JobID, Key, Kind, Life, Need
 from jobmon.cycle.record import Recorder
 from jobmon.cycle.state import Clock, Know
 from jobmon.cycle.survey import survey
+from jobmon.run import atomic
 from jobmon.run.journal import Journal
 from jobmon.run.options import Settings
 from jobmon.run.paths import Paths
@@ -159,7 +162,79 @@ def test_a_person_may_reorder_the_quelist(listed: Know) -> None:
     listed.paths.quelist.write_text("\n".join([head, *reversed(rest)]) + "\n")
     survey(listed)
     assert [key[0] for key in listed.order] == ["c", "b", "a"]
-    assert listed.drawn is None, "it is drawn again"
+    assert listed.redraw, "it is drawn again"
+
+
+class Editor:
+    """Turns the quelist's lines about in small steps, one each time that jobmon waits for it."""
+
+    def __init__(self, know: Know) -> None:
+        head, *rest = know.paths.quelist.read_text().splitlines(keepends=True)
+        self.lines = [head, *reversed(rest)]
+        self.path = know.paths.quelist
+        know.clock = replace(know.clock, sleep=self.go_on)
+
+    def begin(self) -> None:
+        self.file = self.path.open("w")
+
+    def go_on(self, seconds: float) -> None:
+        if self.lines:
+            self.file.write(self.lines.pop(0))
+            self.file.flush()
+
+
+@pytest.mark.fault("Hands of users: quelist edited while the daemon runs")
+def test_an_edit_that_is_being_written_is_waited_for(listed: Know) -> None:
+    editor = Editor(listed)
+    editor.begin()
+    survey(listed)
+    assert [key[0] for key in listed.order] == ["c", "b", "a"]
+    assert not list(listed.paths.run.glob("quelist.rejected.*"))
+
+
+@pytest.mark.fault("Hands of users: quelist edited while the daemon runs")
+@pytest.mark.parametrize("how", ["in place", "renamed"])
+def test_an_edit_that_falls_into_a_drawing_counts(
+    listed: Know, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    editor = Editor(listed)
+    flush = atomic.flush
+
+    def at_the_disk(fd: int) -> None:
+        monkeypatch.setattr(atomic, "flush", flush)
+        if how == "in place":
+            editor.begin()
+        else:
+            new = listed.paths.run / "new"
+            new.write_text("".join(editor.lines))
+            new.replace(editor.path)
+            editor.lines = []
+
+    monkeypatch.setattr(atomic, "flush", at_the_disk)
+    listed.redraw = True
+    recorder = Recorder(listed)
+    recorder.draw(at_once=True)
+    recorder.draw(at_once=True)
+    assert [key[0] for key in listed.order] == ["c", "b", "a"]
+    rows = listed.paths.quelist.read_text().splitlines()[1:]
+    assert [row[0] for row in rows] == ["c", "b", "a"]
+    assert not list(listed.paths.run.glob("quelist.rejected.*"))
+
+
+@pytest.mark.fault("Hands of users: quelist edited while the daemon runs")
+def test_a_second_edit_before_the_first_was_drawn_counts(listed: Know) -> None:
+    head, *rest = listed.paths.quelist.read_text().splitlines()
+    for order in ([2, 1, 0], [1, 2, 0]):
+        listed.paths.quelist.write_text("\n".join([head, *(rest[i] for i in order)]) + "\n")
+        os.utime(listed.paths.quelist, (order[0], order[0]))
+        survey(listed)
+    assert [key[0] for key in listed.order] == ["b", "c", "a"]
+
+
+def test_an_editor_that_puts_the_old_quelist_away_first(listed: Know) -> None:
+    listed.paths.quelist.rename(listed.paths.run / "quelist~")
+    survey(listed)
+    assert [key[0] for key in listed.order] == ["a", "b", "c"]
 
 
 @pytest.mark.fault("Hands of users: quelist edited while the daemon runs")

@@ -18,6 +18,7 @@ from jobmon.run.atomic import unused
 from jobmon.run.journal import Journal
 from jobmon.run.names import BadFile
 from jobmon.run.paths import Paths
+from jobmon.run.synced import Stamp
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,13 @@ def set_aside(paths: Paths, journal: Journal, when: str) -> Journal:
 def restore_order(know: Know) -> None:
     """Take the order of submission from the quelist, which a person may have reordered."""
     path = know.paths.quelist
-    text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+    if not path.exists():
+        return
+    seen = Stamp.of(path.stat())
+    text = path.read_text("utf-8", "surrogateescape")
     if text and not oldlist.is_old(text):
         take_order(know, text)
+        know.drawn = seen  # what is edited from now on is no less an edit
 
 
 def trust_folder(know: Know) -> None:

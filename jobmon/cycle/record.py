@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from jobmon.core.model import JobID, Key, Kind, Seen
 from jobmon.core.text import printable
 from jobmon.cycle.state import Know
-from jobmon.cycle.survey import reorder, take_order
+from jobmon.cycle.survey import reorder, take_edit
 from jobmon.run import names, shown, views
 from jobmon.run.atomic import write_atomically
 from jobmon.run.synced import Stamp
@@ -44,7 +45,7 @@ class Recorder:
         if len(know.jobs) >= shown.LARGE:
             self._draw_shown(at_once=at_once)
         reorder(know)  # an edit of this very moment is not to be drawn over
-        if know.drawn is not None and not know.touched and know.paths.quelist.exists():
+        if not know.redraw and not know.touched and know.paths.quelist.exists():
             return
         if at_once or know.clock.now() >= self._not_before:
             self._not_before = know.clock.now() + _cost(self._draw_quelist) / SHARE
@@ -84,19 +85,24 @@ class Recorder:
         """Replace the quelist; an edit that fell into the file while it was replaced counts too."""
         know = self.know
         path, before = know.paths.quelist, know.drawn
+        replaced: list[BinaryIO] = []
         with contextlib.ExitStack() as stack:
-            old = stack.enter_context(path.open("rb")) if path.exists() else None
+
+            def keep_open() -> None:
+                with contextlib.suppress(FileNotFoundError):
+                    replaced.append(stack.enter_context(path.open("rb")))
+
             for key in know.touched:
                 know.printed[key] = str(views.line_of(key, know.jobs[key].history))
             lines = map(know.printed.__getitem__, know.order)
-            write_atomically(path, views.print_quelist(lines))
+            written = write_atomically(path, views.print_quelist(lines), last=keep_open)
+            know.drawn, know.redraw = Stamp.of(written), False
             know.touched.clear()
             know.save_present()
-            know.drawn = Stamp.of(path.stat())
-            if old is None or before is None or Stamp.of(os.fstat(old.fileno())) == before:
-                return
-            know.drawn = None
-            take_order(know, old.read().decode("utf-8", "surrogateescape"))
+            for old in replaced:
+                if before is not None and Stamp.of(os.fstat(old.fileno())) != before:
+                    take_edit(know, old)
+                    know.drawn = Stamp.of(written)
 
 
 def _cost(act: Callable[[], None]) -> float:

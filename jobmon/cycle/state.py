@@ -30,6 +30,7 @@ class Clock:
 
     mono: Callable[[], float] = time.monotonic
     wall: Callable[[], datetime] = lambda: datetime.now().astimezone()
+    sleep: Callable[[float], None] = time.sleep
 
     def now(self) -> Mono:
         return Mono(self.mono())
@@ -66,7 +67,8 @@ class Know:
     past: dict[JobID, Key] = field(default_factory=dict)  # of jobs that had ended before the start
     stuck: dict[Key, str] = field(default_factory=dict)  # listed, but will never start
     kept: str = ""  # the memory as last written
-    drawn: Stamp | None = None  # the quelist as last written by us
+    drawn: Stamp | None = None  # the quelist as last written, or read, by us
+    redraw: bool = True  # it does not say what it should, whatever happened to the jobs
     renewed: set[Key] = field(default_factory=set)  # whose needs were read anew
     unpulled: set[str] = field(default_factory=set)  # job folders with a job newly ended
     complaints: dict[str, None] = field(default_factory=dict)  # said once each

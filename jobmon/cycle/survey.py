@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections.abc import Iterable
+from typing import BinaryIO
 
 from jobmon.core.life import IN_SYSTEM, OPEN, Job
 from jobmon.core.model import Key
 from jobmon.cycle.state import Know
 from jobmon.run import names, views
-from jobmon.run.atomic import unused, write_atomically
+from jobmon.run.atomic import read_at_rest, unused, write_atomically
 from jobmon.run.synced import Stamp
 from jobmon.run.tree import Found
 
@@ -68,11 +71,20 @@ def _forget(know: Know, found: Found) -> None:
 
 def reorder(know: Know) -> None:
     """Take over, or put aside, what a person edited in the quelist since it was drawn."""
-    path = know.paths.quelist
-    if know.drawn is None or not path.exists() or Stamp.of(path.stat()) == know.drawn:
+    if know.drawn is None:
         return
-    take_order(know, path.read_text("utf-8", "surrogateescape"))
-    know.drawn = None  # to be drawn again, now that the edit is taken over or kept
+    # Some editors put the old one away before they write the new.
+    with contextlib.suppress(FileNotFoundError), know.paths.quelist.open("rb") as file:
+        if Stamp.of(os.fstat(file.fileno())) != know.drawn:
+            take_edit(know, file)
+
+
+def take_edit(know: Know, file: BinaryIO) -> None:
+    """Take over, or put aside, the quelist that a person wrote, or still writes, into ``file``."""
+    stat, text = read_at_rest(file, know.clock.sleep)
+    know.drawn = Stamp.of(stat)
+    take_order(know, text.decode("utf-8", "surrogateescape"))
+    know.redraw = True
 
 
 def take_order(know: Know, text: str) -> None:

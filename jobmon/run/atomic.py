@@ -10,7 +10,9 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 if sys.platform == "darwin":
     import fcntl
@@ -51,11 +53,33 @@ def unused(path: Path) -> Path:
     return free
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
+REST = 0.1
+"""Seconds in which a file that is being written changes."""
+
+
+def read_at_rest(file: BinaryIO, sleep: Callable[[float], None]) -> tuple[os.stat_result, bytes]:
+    """What a person's editor leaves in ``file``, and its state then.
+
+    An editor that writes in place empties the file first: while it changes or is empty it is
+    waited for, 20 times REST at most. Raises OSError.
+    """
+    now = os.fstat(file.fileno())
+    for _ in range(20):
+        sleep(REST)
+        before, now = now, os.fstat(file.fileno())
+        if now.st_size and (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+            break
+    return now, file.read()
+
+
+def write_atomically(
+    path: Path, text: str, mode: int = 0o666, *, last: Callable[[], None] = lambda: None
+) -> os.stat_result:
     """Replace ``path`` by a file that holds ``text``; a reader sees the old or the new, whole.
 
-    A file that is there keeps its mode; a new one gets ``mode`` less the umask. Raises OSError,
-    with ``path`` as it was.
+    A file that is there keeps its mode; a new one gets ``mode`` less the umask. ``last`` is called
+    when all is on disk but the rename. Returns the state of what was written. Raises OSError, with
+    ``path`` as it was.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}~")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -65,8 +89,10 @@ def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
                 os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
             write_all(fd, text.encode("utf-8", "surrogateescape"))
             flush(fd)
+            written = os.fstat(fd)
         finally:
             os.close(fd)
+        last()
         beside.replace(path)
     except BaseException as error:
         beside.unlink(missing_ok=True)
@@ -74,3 +100,4 @@ def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
             error.filename = str(path)  # what writes to a descriptor does not know it
         raise
     flush_folder(path.parent)
+    return written

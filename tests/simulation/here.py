@@ -268,6 +268,7 @@ class SimpleClock:
 
     def __init__(self, here: Here) -> None:
         self.mono, self.wall, self.now = here.mono, here.wall, here.mono
+        self.sleep = lambda seconds: None  # a person's edits are whole here
 
 
 def _thread(here: Here) -> Callable[..., Beside]:
