@@ -19,7 +19,8 @@ from session import FAST, agree, jobmon, only_run, status
 
 ELEMENTS = ["C", "Si", "Ge", "Sn", "Al", "Ga", "In", "P", "As", "Sb", "Zn", "Cd"]
 TIME = {
-    "slurm": "out of time (limit 00:0*)*DUE TO TIME LIMIT*",
+    # Slurm's own words may come into the job's file after it was seen to have ended.
+    "slurm": "out of time (limit 00:0*); last words: *",
     "sge": "out of time (limit h_rt=45, used *s), killed by signal 9 (Killed)",
 }
 LIMIT = {
