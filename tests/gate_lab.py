@@ -8,7 +8,6 @@ control file before it passes on to the real one, so a test changes its mind whi
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import pwd
 import select
@@ -18,7 +17,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,7 +28,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from conftest import TestCluster
-from session import environment, only_run, until
+from session import environment, only_run, program, until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/sbin")
 BATCH = ("squeue", "sbatch", "scontrol", "sacct", "scancel", "qstat", "qsub", "qacct", "qdel")
@@ -261,7 +259,7 @@ def gate(cluster: TestCluster, host: str, *lines: str) -> Iterator[Gate]:
     finally:
         proxy.close()
         port[1].terminate()
-        port[1].wait(10)
+        port[1].wait(60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -309,22 +307,11 @@ def _sshd(
     assert SSHD
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([SSHD, "-D", "-e", "-f", f"{folder}/sshd"], stderr=log)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
         assert time.monotonic() < end and server.poll() is None, (folder / "log").read_text()
         time.sleep(0.02)
     return port, server
-
-
-CONSTANTS = """
-import importlib, json, sys
-for name, value in json.loads(sys.argv.pop(1)).items():
-    module, _, constant = name.rpartition(".")
-    assert hasattr(importlib.import_module(module), constant)
-    setattr(importlib.import_module(module), constant, value)
-from jobmon.cli import main
-main()
-"""
 
 
 @dataclass(slots=True)
@@ -355,8 +342,7 @@ def running(
 ) -> Iterator[Daemon]:
     """``jobmon --ldir PROJECT --remote gate FLAGS`` in the background; killed at the end."""
     rdir = gate.root / "runs"
-    words = [sys.executable, "-c", CONSTANTS, json.dumps(dict(constants))]
-    words += ["--ldir", str(project), *flags]
+    words = [*program(constants), "--ldir", str(project), *flags]
     if not list(project.glob("2*/qsub.log")):
         words += ["--remote", "gate", "--rdir", str(rdir), "--ssh-config", str(gate.config)]
     home = gate.folder / "person"

@@ -47,7 +47,7 @@ def delete(cluster: TestCluster, host: str, jobid: str) -> None:
     _out(cluster, host, f"{'qdel' if host == 'sge' else 'scancel'} {jobid}")
 
 
-def gone(cluster: TestCluster, host: str, jobids: set[str], limit: float = 30) -> bool:
+def gone(cluster: TestCluster, host: str, jobids: set[str], limit: float = 90) -> bool:
     """Whether none of the jobs is listed any more, waiting for that up to ``limit`` seconds."""
     end = time.monotonic() + limit
     while listed(cluster, host) & jobids:

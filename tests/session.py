@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from conftest import FAR
@@ -93,12 +94,34 @@ def environment(**more: str) -> dict[str, str]:
     return os.environ | {"PYTHONUNBUFFERED": "1"} | more
 
 
+CONSTANTS = """
+import importlib, json, sys
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), constant)
+    setattr(importlib.import_module(module), constant, value)
+from jobmon.cli import main
+main()
+"""
+
+
+def program(constants: Mapping[str, float] = MappingProxyType({})) -> list[str]:
+    """What runs jobmon, with other values of the program's ``constants`` for the test."""
+    if not constants:
+        return [sys.executable, "-m", "jobmon"]
+    return [sys.executable, "-c", CONSTANTS, json.dumps(dict(constants))]
+
+
 def jobmon(
-    *args: str | Path, timeout: float = 150, code: int | None = None, **options: Any
+    *args: str | Path,
+    timeout: float = 150,
+    code: int | None = None,
+    constants: Mapping[str, float] = MappingProxyType({}),
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``jobmon ARGS`` to its end; with ``code``, that must be its exit code."""
     done = subprocess.run(
-        [sys.executable, "-m", "jobmon", *map(str, args)],
+        [*program(constants), *map(str, args)],
         capture_output=True,
         text=True,
         errors="surrogateescape",
@@ -115,11 +138,13 @@ def jobmon(
 
 
 @contextmanager
-def daemon(*args: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(
+    *args: str | Path, log: Path, constants: Mapping[str, float] = MappingProxyType({})
+) -> Iterator[subprocess.Popen[bytes]]:
     """``jobmon ARGS`` in the background of this test, ended with it if it still runs."""
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jobmon", *map(str, args)],
+            [*program(constants), *map(str, args)],
             stdout=out,
             stderr=out,
             stdin=subprocess.DEVNULL,
@@ -134,7 +159,7 @@ def daemon(*args: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def until(true: Callable[[], object], limit: float = 60, what: str = "") -> None:
+def until(true: Callable[[], object], limit: float = 120, what: str = "") -> None:
     """Wait until ``true()`` is so; the test fails after ``limit`` seconds."""
     end = time.monotonic() + limit
     while not true():

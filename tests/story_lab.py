@@ -123,7 +123,7 @@ class Story:
             for kind, number in wanted.items():
                 until(
                     lambda k=kind, n=number: self.count(k, f"{name}/") == n,  # type: ignore[misc]
-                    limit=40,
+                    limit=100,
                     what=f"{wanted} of {name}",
                 )
             if not ends:
@@ -146,7 +146,7 @@ class Story:
             for path in daemon.run.glob("*/qsub.0"):
                 if not (daemon.twin / path.parent.name / "go").exists():
                     self.go(path.parent.name)
-            assert daemon.process.wait(60) == code, daemon.said()[-3000:]
+            assert daemon.process.wait(120) == code, daemon.said()[-3000:]
             agree(daemon.run)
             ran_once(daemon.twin)
         except Exception:  # noqa: BLE001 (told by the stage's own test)

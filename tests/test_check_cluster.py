@@ -370,7 +370,7 @@ def test_a_command_that_hangs_is_given_up(own: OwnNode, remote_dir: GiveDir, pro
     own.program("squeue", "echo slurm 99.1")
     own.program("sacctmgr", "echo 'physics||1|normal'; sleep 600")
     # timeout's own seconds are cut short, so that this test does not take them
-    own.program("timeout", 'shift 3; exec /usr/bin/timeout -k 5 2 "$@"')
+    own.program("timeout", 'shift 3; exec /usr/bin/timeout -k 5 6 "$@"')
     shown = check(own.ssh_config, project, "own", "--rdir", remote_dir("hpc"), code=0)
     assert "4; the site tells no limit" in line(shown, "maxqsub", "green")
 

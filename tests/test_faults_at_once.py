@@ -130,7 +130,7 @@ def test_a_start_killed_while_its_run_is_made(
         until(halves, what="a run that is being made")
         assert process.pid is not None
         os.kill(process.pid, sign)
-        process.join(10)
+        process.join(60)
     assert process.exitcode == -sign
     assert halves()
     with pytest.raises(UsageError, match="this is no run folder"):

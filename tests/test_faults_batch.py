@@ -111,7 +111,7 @@ def _lies(tale: Story, node: Gate, host: str) -> None:
         tale.go("hung")
         tale.gave_up()
         node.truth()
-        until(lambda: not any(map(_lives, pids.read_text().split())), limit=30, what="their end")
+        until(lambda: not any(map(_lives, pids.read_text().split())), what="their end")
         stage.facts["calls"] = len(pids.read_text().split())
     with tale.stage("hungsubmit"):
         calls = node.root / "calls"

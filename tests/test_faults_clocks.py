@@ -246,7 +246,7 @@ def test_a_run_folder_that_is_moved_under_a_daemon_and_again(project: Path, tmp_
         twin = twin_of(project)
         moved = tmp_path / "else where"
         project.rename(moved)
-        assert process.wait(30) == 2, "it ends by itself"
+        assert process.wait(90) == 2, "it ends by itself"
     assert not project.exists(), "nothing is written where the run was"
     assert "Traceback" not in (tmp_path / "out").read_text()
     assert "removed while in use" in (tmp_path / "out").read_text()
@@ -291,7 +291,7 @@ def test_a_twin_that_is_deleted_or_exchanged_in_the_middle(project: Path, tmp_pa
         until((twin / "m" / "started.0").exists, what="the first job")
         until(lambda: count(run, "started") == 1, what="its ID")
         away = twin.rename(tmp_path / "away")
-        assert process.wait(30) == 2
+        assert process.wait(90) == 2
     assert f"{twin} is missing; bring it back" in (tmp_path / "out").read_text()
     other.rename(twin)
     before = events(run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -14,9 +13,9 @@ from typing import TypeVar
 import pytest
 from conftest import TestCluster, shared
 from faults_lab import Lab
-from gate_lab import CONSTANTS, SSHD, Gate, Proxy, behind, gate, running
+from gate_lab import SSHD, Gate, Proxy, behind, gate, running
 from receivers import webhook
-from session import agree, chain, count, events, jobmon, only_run, ran_once, status, until
+from session import agree, chain, count, events, jobmon, only_run, program, ran_once, status, until
 from story_lab import PULLS, QUICK, Story, tree
 from test_faults_rsync import CODES
 from test_login import Terminal
@@ -239,8 +238,7 @@ class Hasty(Terminal):
     """A terminal whose ``jobmon`` tries a refused login again after two seconds."""
 
     def command(self, args: list[str | Path]) -> list[str]:
-        constants = '{"jobmon.cycle.loop.LOGIN_PAUSE": 2}'
-        return [sys.executable, "-c", CONSTANTS, constants, *map(str, args)]
+        return [*program({"jobmon.cycle.loop.LOGIN_PAUSE": 2}), *map(str, args)]
 
 
 @pytest.mark.fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -178,13 +179,15 @@ def test_a_folder_deleted_there(project: Path) -> None:
 @pytest.mark.fault("Hands of users: a folder deleted on one side (there)")
 def test_a_folder_deleted_there_under_a_job_that_runs(project: Path, tmp_path: Path) -> None:
     """With it goes the marker: the job is failed, on the queue's word, and nothing is run twice."""
-    put(project / "init", "m/qsub.0", "echo x >> ../started.0; sleep 2")
+    gate = f"until [ -e {shlex.quote(str(tmp_path / 'go'))} ]; do sleep 0.1; done"
+    put(project / "init", "m/qsub.0", f"echo x >> ../started.0; {gate}")
     put(project / "init", "n/qsub.0", "echo x >> started.0", "../m/qsub.finished.0\n")
     with daemon("--ldir", project, log=tmp_path / "out") as process:
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
         run, twin = only_run(project), twin_of(project)
         until((twin / "started.0").exists, what="the job")
         shutil.rmtree(twin / "m")
+        (tmp_path / "go").touch()
         assert process.wait(60) == 1
     assert status(run)["state"] == {"m/qsub.0": "failed", "n/qsub.0": "blocked"}
     assert (run / "m" / "qsub.0").exists(), "nothing is ever deleted by a sync"
@@ -289,7 +292,7 @@ def test_the_same_run_started_on_two_hosts(project: Path, tmp_path: Path) -> Non
         assert "on elsewhere has this run" in jobmon("status", "--run", run, code=0).stdout
         done = jobmon("--ldir", run, "--take-over", code=0)
         assert "taken over" in done.stdout
-        assert process.wait(30) == 2
+        assert process.wait(90) == 2
     assert "the lock was taken by another" in (tmp_path / "out").read_text()
     assert "Traceback" not in (tmp_path / "out").read_text()
     assert status(run)["counts"] == {"finished": 3}

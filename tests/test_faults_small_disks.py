@@ -47,8 +47,9 @@ def test_a_real_full_disk_here(tmp_path: Path) -> None:
     room all ends well."""
     with small_disk(tmp_path / "small", "2m"):
         project = tmp_path / "small" / "project"
+        gate = "until [ -e ../go ]; do sleep 0.1; done"
         for name in "ab":
-            put(project / "init", f"{name}/qsub.0", "echo x >> started.0; sleep 3; echo y > result")
+            put(project / "init", f"{name}/qsub.0", f"echo x >> started.0; {gate}; echo y > result")
         put(project / "init", "c/qsub.0", "echo x >> started.0", "../a/qsub.finished.0\n")
         far = tmp_path / "far"
         (project / "jobmon.yaml").write_text(f"{LOCAL}rdir: {far}\n")
@@ -56,9 +57,11 @@ def test_a_real_full_disk_here(tmp_path: Path) -> None:
             until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
             run = only_run(project)
             until(lambda: count(run, "started") == 2, what="two submissions")
+            until(lambda: (run / "quelist").read_text().count("started@") == 2, what="the quelist")
             filler = fill(tmp_path / "small")
             twin = far / run.name
-            until((twin / "b" / "qsub.finished.0").exists, what="the end of both jobs")
+            (twin / "go").touch()
+            until(lambda: len(list(twin.glob("*/qsub.finished.0"))) == 2, what="both jobs' end")
             until(lambda: "No space left" in (tmp_path / "out").read_text(), what="a word of it")
             assert status(run)["counts"]["waiting"] == 1
             for command, key in (("kill", "a"), ("hold", "c")):  # why they cannot, in a line

@@ -32,9 +32,9 @@ def test_kill_of_a_run_leaves_unrelated_jobs(
             mine = {line.split(" ")[3] for line in _lines(run, "started")}
             assert mine <= listed(testcluster, host)
             done = jobmon("kill", "--run", run, code=0)
-            process.wait(10)  # the daemon was stopped first
+            process.wait(60)  # the daemon was stopped first
         assert "3 killed" in done.stdout
-        assert gone(testcluster, host, mine, limit=5)
+        assert gone(testcluster, host, mine)
         assert other in listed(testcluster, host)
     finally:
         delete(testcluster, host, other)
@@ -53,7 +53,7 @@ def test_kill_of_one_job_by_a_running_daemon_then_hold_and_release(
 ) -> None:
     project, rdir = tmp_path / "project", remote_dir("hpc")
     put(project / "init", "m1/qsub.0", "[ -e quick ] || sleep 200")
-    put(project / "init", "m2/qsub.0", "sleep 6")
+    put(project / "init", "m2/qsub.0", "until [ -e go ]; do sleep 0.2; done")
     (project / "jobmon.yaml").write_text(FAST)
     flags = ("--rdir", rdir, "--remote", "hpc", "--ssh-config", testcluster.ssh_config)
     with daemon("--ldir", project, *flags, "--forever", log=tmp_path / "out"):
@@ -63,8 +63,9 @@ def test_kill_of_one_job_by_a_running_daemon_then_hold_and_release(
         jobmon("kill", "--run", run, "--hold", "m1", code=0)
         assert status(run)["state"]["m1/qsub.0"] == "killed"
         assert not (run / "m1" / "qsub.dependency.0").exists()
-        until(lambda: count(run, "finished") == 1, what="the other job's end")
         twin = testcluster.home("hpc") / rdir / run.name
+        (twin / "m2" / "go").touch()
+        until(lambda: count(run, "finished") == 1, what="the other job's end")
         (run / "m1" / "quick").touch()  # made here, wanted there
         jobmon("release", "--run", run, "m1/qsub.0", code=0)
         until(lambda: count(run, "finished") == 2, what="the released job's end")

@@ -114,8 +114,8 @@ def test_silence_has_a_limit_and_the_link_goes_on(kind: str, links: Connect) -> 
     link = links(kind, "hpc")
     began = time.monotonic()
     with pytest.raises(ConnectionLost, match=r"nothing was heard for 0\.6 s"):
-        run(link, "echo a; sleep 30", limit=0.6)
-    assert time.monotonic() - began < 10
+        run(link, "echo a; sleep 100", limit=0.6)
+    assert time.monotonic() - began < 90
     assert run(link, "echo b") == b"b\n"
     assert link.spent().logins == (0 if kind == "local" else 1)
 
@@ -123,8 +123,8 @@ def test_silence_has_a_limit_and_the_link_goes_on(kind: str, links: Connect) -> 
 @pytest.mark.fault("Connections: slow")
 @anywhere
 def test_a_command_that_speaks_now_and_then_is_not_silent(kind: str, links: Connect) -> None:
-    slow = "exec /bin/sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.4; done'"
-    assert run(links(kind, "hpc"), slow, limit=1.5) == b"1\n2\n3\n4\n5\n"
+    slow = "exec /bin/sh -c 'for i in 1 2 3 4 5 6 7; do echo $i; sleep 0.6; done'"
+    assert run(links(kind, "hpc"), slow, limit=4) == b"1\n2\n3\n4\n5\n6\n7\n"
 
 
 @anywhere
@@ -196,7 +196,7 @@ def test_a_server_that_opens_two_channels_only(kind: str, links: Connect) -> Non
 @pytest.mark.cluster
 def test_a_refused_channel_is_waited_for_and_then_given_up(links: Connect) -> None:
     link = links("fabric", "narrow")
-    holders = [link.stream("echo x; sleep 30", b"", 60) for _ in range(2)]
+    holders = [link.stream("echo x; sleep 200", b"", 200) for _ in range(2)]
     assert [next(h) for h in holders] == [b"x\n"] * 2
     with pytest.raises(ConnectionLost, match="MaxSessions"):
         run(link, "echo y", limit=1)
@@ -209,14 +209,14 @@ def test_a_refused_channel_is_waited_for_and_then_given_up(links: Connect) -> No
 @over_ssh
 def test_a_connection_that_dies_is_lost_at_once_and_made_anew(kind: str, links: Connect) -> None:
     link = links(kind, "hpc")
-    waiting = link.stream("echo $PPID; sleep 60", b"", 60)
+    waiting = link.stream("echo $PPID; sleep 200", b"", 200)
     server = int(next(waiting))
     began = time.monotonic()
     with pytest.raises(ConnectionLost):
-        run(link, f"kill -9 {server}; sleep 60", limit=60)
+        run(link, f"kill -9 {server}; sleep 200", limit=200)
     with pytest.raises(ConnectionLost):
         list(waiting)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 150
     assert run(link, "echo back") == b"back\n"
     assert link.spent().logins == 2
 
@@ -307,7 +307,7 @@ def test_an_rsync_whose_connection_breaks_fails(
         assert lent.stdout.readline() == b"up\n"
         with pytest.raises(ConnectionLost):
             run(link, f"kill -9 {server}; sleep 60", limit=60)
-        assert lent.wait(20) == 255
+        assert lent.wait(60) == 255
         lent.stdin.close()
     assert run(link, "echo on") == b"on\n"
 
@@ -337,7 +337,7 @@ def test_a_killed_rsync_frees_its_channel(links: Connect) -> None:
             assert lent.stdout
             assert lent.stdout.readline() == b"up\n"
             lent.kill()
-    assert run(link, "echo on", limit=5) == b"on\n"
+    assert run(link, "echo on", limit=30) == b"on\n"
 
 
 @pytest.mark.cluster
@@ -351,7 +351,7 @@ def test_close_ends_a_transfer_and_later_use(kind: str, links: Connect) -> None:
         assert lent.stdout
         assert lent.stdout.readline() == b"up\n"
         link.close()
-        assert lent.wait(20) == 255
+        assert lent.wait(60) == 255
     with pytest.raises(ConnectionLost, match="closed here"):
         run(link, "echo no")
     link.open()
@@ -409,7 +409,7 @@ def test_kill_9_of_whoever_opened_it_ends_the_master(testcluster: TestCluster) -
         "from jobmon.cluster.links import connect; from jobmon.core.address import Remote\n"
         "link = connect(Remote('hpc'), ssh='openssh', ssh_config=Path(sys.argv[1]),"
         " ask=ask_terminal)\n"
-        "print(link.rsync_shell()[0][-1], *link.rsync_shell()[0], flush=True); time.sleep(60)\n"
+        "print(link.rsync_shell()[0][-1], *link.rsync_shell()[0], flush=True); time.sleep(200)\n"
     )
     args = [sys.executable, "-c", code, str(testcluster.ssh_config)]
     with subprocess.Popen(args, stdout=subprocess.PIPE, text=True) as opener:
@@ -418,7 +418,7 @@ def test_kill_9_of_whoever_opened_it_ends_the_master(testcluster: TestCluster) -
         path = Path(words[words.index("-S") + 1])
         assert path.exists()
         opener.kill()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while subprocess.run(["pgrep", "-f", str(path)], capture_output=True, check=False).stdout:
         assert time.monotonic() < end, "the master outlived whoever opened it"
         time.sleep(0.1)

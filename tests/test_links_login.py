@@ -117,7 +117,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for process in running:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def know(folder: Path, port: int, key: str, mark: str = "", host: str = "") -> None:
@@ -126,7 +126,7 @@ def know(folder: Path, port: int, key: str, mark: str = "", host: str = "") -> N
     (folder / "known_hosts").write_text(" ".join([*mark.split(), name, *words]) + "\n")
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until
@@ -289,7 +289,7 @@ def test_an_agent_is_used(
             works(server.link(kind, "IdentityAgent none"))
     finally:
         agent.terminate()
-        agent.wait(10)
+        agent.wait(60)
 
 
 @over_ssh

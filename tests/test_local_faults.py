@@ -86,7 +86,7 @@ def test_jobmon_s_own_folder_may_be_lost_in_the_middle(project: Path) -> None:
         run = only_run(project)
         until(lambda: count(run, "started") == 1, what="a submission")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     until((twin_of(project) / "m" / "result").exists, what="the job's end, with nobody there")
     shutil.rmtree(run / ".jobmon")
     (run / "m" / "result").write_text("of an older pull")
@@ -105,7 +105,7 @@ def test_what_ended_behind_a_kill_9_still_comes_home(project: Path) -> None:
         run = only_run(project)
         until(lambda: count(run, "finished") == 1, what="the end of the first job")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     (run / "m" / "result").unlink(missing_ok=True)
     jobmon("--ldir", run, "--once", code=1)
     assert (run / "m" / "result").read_text() == "x\n"
@@ -138,8 +138,8 @@ def test_sigterm_ends_it_soon_though_the_batch_system_hangs(project: Path) -> No
         until((project.parent / "asked").exists, what="the listing that hangs")
         began = time.monotonic()
         process.terminate()
-        assert process.wait(20) == 1
-        assert time.monotonic() - began < 10
+        assert process.wait(90) == 1
+        assert time.monotonic() - began < 50, "a command has a minute"
     agree(only_run(project))
 
 

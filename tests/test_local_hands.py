@@ -180,7 +180,7 @@ def test_kill_takes_a_job_that_wrote_its_marker_and_goes_on(project: Path) -> No
         until(lambda: count(run, "finished") == 1, what="its marker")
         assert (run / "qsub.now").read_text().endswith(" ! m/qsub.0\n"), "it is in the queue still"
         done = jobmon("kill", "--run", run, code=0)
-        process.wait(10)
+        process.wait(60)
     assert "1 had ended by themselves, 0 left" in done.stdout
     assert (run / "qsub.now").read_text() == ""
     jobmon("--ldir", run, "--once", code=0)

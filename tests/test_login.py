@@ -105,7 +105,7 @@ def test_asked_once_on_the_terminal_that_started_the_daemon(
     assert terminal.play() == 0, terminal.text
     assert terminal.asked == 1
     run = only_run(project)
-    until(lambda: count(run, "finished") == 8, limit=90, what="the end, with nobody there")
+    until(lambda: count(run, "finished") == 8, what="the end, with nobody there")
     until(lambda: "no daemon" in jobmon("status", "--run", run, code=0).stdout)
     assert status(run)["counts"] == {"finished": 8}
     agree(run)
@@ -128,7 +128,7 @@ def test_nobody_there_to_answer_is_said_and_leaves_nothing(
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         env=environment(),
-        timeout=60,
+        timeout=150,
     )
     assert done.returncode == 2
     assert "nobody is there to answer" in done.stdout + done.stderr

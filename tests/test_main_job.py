@@ -74,7 +74,7 @@ def test_a_forest_comes_to_its_right_end(
     ran_once(twin)
     if host == "hpc":  # whose accounting is written a little later
         folder = f"{rdir}/{run.name}"
-        until(lambda: len(slurm_submissions(testcluster, host, folder)) >= 18, limit=30)
+        until(lambda: len(slurm_submissions(testcluster, host, folder)) >= 18)
         submitted = slurm_submissions(testcluster, host, folder)
         assert len(submitted) == len(set(submitted)) == 18
 

@@ -209,6 +209,13 @@ def test_an_address_that_is_of_no_use_is_refused_before_the_run(
 # --- beside a run ------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has much to do takes its time for the last notice."""
+    monkeypatch.setattr(notifier, "LAST", 90.0)
+    monkeypatch.setattr(notifier, "HURRIED", 90.0)
+
+
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     logger = logging.getLogger("jobmon")

@@ -10,6 +10,13 @@ import pytest
 import receivers
 from session import chain, count, daemon, environment, hurry, jobmon, only_run, put, until
 
+PATIENT = {
+    "jobmon.notify.notifier.LAST": 90.0,
+    "jobmon.notify.notifier.HURRIED": 90.0,
+    "jobmon.notify.gather.GATHER": 900.0,
+}
+"""What a machine that has much to do is given."""
+
 
 def wanting(project: Path, to: str, *occasions: str) -> None:
     hurry(project, "notify:", f"  to: {to}", f"  for: [{', '.join(occasions)}]", "maxqsub: 8")
@@ -33,7 +40,7 @@ def test_the_end_of_a_run_and_its_failures_are_one_mail(project: Path) -> None:
     chain(project / "init", "good", 2, "true")
     with receivers.smtp() as box:
         wanting(project, f"'{box.address}'", "end", "failure", "every 6h")
-        done = jobmon("--ldir", project, code=1)
+        done = jobmon("--ldir", project, code=1, constants=PATIENT)
     (mail,) = box.got
     run = only_run(project)
     assert str(mail["Subject"]) == f"jobmon project/{run.name}: ended: 2 finished, 6 failed"
@@ -50,11 +57,12 @@ def test_a_stop_is_told_and_an_address_can_stand_in_the_environment(
     wanting(project, "env:HOOK", "end")
     with receivers.webhook() as hook:
         monkeypatch.setenv("HOOK", hook.address)
-        with daemon("--ldir", project, log=tmp_path / "log") as process:
+        log = tmp_path / "log"
+        with daemon("--ldir", project, log=log, constants=PATIENT) as process:
             until(lambda: list(project.glob("2*/qsub.log")), what="a run")
             until(lambda: count(only_run(project), "running"), what="the job runs")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 1
+            assert process.wait(120) == 1
     (got,) = hook.got
     run = only_run(project)
     assert got["title"].endswith(f"{run.name}: stopped; 1 jobs go on in the batch system")

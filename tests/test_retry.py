@@ -83,7 +83,7 @@ def test_retry_by_a_running_daemon_names_what_it_is_not_for(project: Path) -> No
     hurry(project)
     put(project / "init", "fails/qsub.0", "[ -e mended ] || exit 3")
     put(project / "init", "fails/qsub.1", "true", "qsub.finished.0\n")
-    put(project / "init", "killed/qsub.0", "[ -e quick ] || sleep 60")
+    put(project / "init", "killed/qsub.0", "[ -e quick ] || sleep 280")
     put(project / "init", "runs/qsub.0", "until [ -e go ]; do sleep 0.1; done")
     put(project / "init", "held/qsub.0", needs=None)
     with daemon("--ldir", project, "--forever", log=project.parent / "out"):
@@ -109,7 +109,7 @@ def test_retry_by_a_running_daemon_names_what_it_is_not_for(project: Path) -> No
 
 def test_a_late_marker_finishes_what_waits_to_be_tried_again(project: Path) -> None:
     put(project / "init", "a/qsub.0", "until [ -e go ]; do sleep 0.1; done; exit 1")
-    put(project / "init", "b/qsub.0", "sleep 60")
+    put(project / "init", "b/qsub.0", "sleep 280")
     hurry(project, "retries: 1")
     with daemon("--ldir", project, "--maxqsub=1", log=project.parent / "out") as process:
         until(lambda: list(project.glob("2*/quelist")), what="a run folder")
@@ -126,7 +126,7 @@ def test_a_late_marker_finishes_what_waits_to_be_tried_again(project: Path) -> N
         (twin / "a" / "qsub.finished.0").touch()
         until(lambda: count(run, "finished") == 1, what="the marker to be seen")
         jobmon("kill", "--run", run, "b", code=0)
-        assert process.wait(30) == 1
+        assert process.wait(90) == 1
     assert len(told(run, "started", "a/qsub.0")) == 1
     agree(run)
 
@@ -158,7 +158,7 @@ main()
 def dies(run: Path, where: str, name: str, nth: int = 1) -> None:
     argv = [sys.executable, "-c", DYING, where, name, str(nth), "--ldir", str(run)]
     done = subprocess.run(
-        argv, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        argv, env=environment(), capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
@@ -169,7 +169,7 @@ def waiting(run: Path) -> list[str]:
 
 def test_no_request_is_lost_by_kill_9_and_none_does_harm_twice(project: Path) -> None:
     hurry(project)
-    put(project / "init", "killed/qsub.0", "sleep 90")
+    put(project / "init", "killed/qsub.0", "sleep 280")
     put(project / "init", "fails/qsub.0", "[ -e mended ] || exit 3")
     put(project / "init", "held/qsub.0", needs=None)
     with daemon("--ldir", project, "-v", log=project.parent / "out"):
@@ -204,7 +204,7 @@ def test_no_request_is_lost_by_kill_9_and_none_does_harm_twice(project: Path) ->
 
 def test_a_kill_of_an_earlier_attempt_is_not_remembered_for_the_next(project: Path) -> None:
     hurry(project)
-    put(project / "init", "m/qsub.0", "[ -e quick ] || sleep 90")
+    put(project / "init", "m/qsub.0", "[ -e quick ] || sleep 280")
     jobmon("--ldir", project, "--once", code=1)
     run = only_run(project)
     jobmon("kill", "--run", run, code=0)
@@ -218,7 +218,7 @@ def test_a_kill_of_an_earlier_attempt_is_not_remembered_for_the_next(project: Pa
 
 def test_kill_without_the_twin_deletes_by_the_journal_s_job_ids(project: Path) -> None:
     hurry(project)
-    put(project / "init", "m/qsub.0", "sleep 90")
+    put(project / "init", "m/qsub.0", "sleep 280")
     jobmon("--ldir", project, "--once", code=1)
     run, twin = only_run(project), twin_of(project)
     twin.rename(twin.with_name("away"))
@@ -234,9 +234,9 @@ def test_kill_without_the_twin_deletes_by_the_journal_s_job_ids(project: Path) -
 
 
 def test_a_daemon_that_cannot_reach_its_cluster_still_takes_requests(project: Path) -> None:
-    put(project / "init", "m/qsub.0", "sleep 90")
+    put(project / "init", "m/qsub.0", "sleep 280")
     put(project / "init", "held/qsub.0", needs=None)
-    with daemon("--ldir", project, "--interval=30", log=project.parent / "out") as process:
+    with daemon("--ldir", project, "--interval=300", log=project.parent / "out") as process:
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
         run, twin = only_run(project), twin_of(project)
         until(lambda: count(run, "started") == 1, what="a submission")
@@ -245,7 +245,7 @@ def test_a_daemon_that_cannot_reach_its_cluster_still_takes_requests(project: Pa
         (twin / ".jobmon" / "run").mkdir()  # unreadable, which is no other run's
         began = time.monotonic()
         jobmon("release", "--run", run, "held", code=0)
-        assert time.monotonic() - began < 15, "the next cycle was not waited for"
+        assert time.monotonic() - began < 140, "the next cycle was not waited for"
         assert (run / "held" / "qsub.dependency.0").exists()
         os.killpg(process.pid, signal.SIGKILL)
     (twin / ".jobmon" / "run").rmdir()

@@ -83,10 +83,10 @@ def test_a_long_answer(lab: Lab) -> None:
 
 
 def test_a_command_that_hangs_is_ended(lab: Lab) -> None:
-    args = [str(lab.twin), RUN_ID, "1"]
+    args = [str(lab.twin), RUN_ID, "2"]
     began = time.monotonic()
     lines = lab.ask("ask", *args, steps=[["x", "sleep", "60"], ["x", "echo", "on"], ["q"]])
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 50, "it would sleep for 60 s"
     codes = [line for line in lines if line.startswith(b"\0ran")]
     assert codes[0] != b"\0ran 0" and codes[1] == b"\0ran 0"
     assert lines[-2:] == [b"\0whole", b""]

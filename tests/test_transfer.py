@@ -346,7 +346,7 @@ def _acts(lab: Lab) -> list[Callable[[], object]]:
 def test_a_pull_can_be_stopped(rsync_lab: Lab) -> None:
     """At once, with what came so far here or not, but nothing half."""
     begun = rsync_lab.rsh.parent / "begun"
-    rsync_lab.put(rsync_lab.rsh, f"#!/bin/sh\ntouch '{begun}'\nexec sleep 60\n")
+    rsync_lab.put(rsync_lab.rsh, f"#!/bin/sh\ntouch '{begun}'\nexec sleep 200\n")
     rsync_lab.rsh.chmod(0o755)
     raised: list[BaseException] = []
 
@@ -358,11 +358,11 @@ def test_a_pull_can_be_stopped(rsync_lab: Lab) -> None:
 
     thread = threading.Thread(target=pull)
     thread.start()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not begun.exists() and time.monotonic() < end:
         time.sleep(0.02)
     rsync_lab.transfer.stop()
-    thread.join(20)
+    thread.join(90)
     assert not thread.is_alive()
     assert isinstance(raised[0], ConnectionLost)
 
