@@ -280,8 +280,9 @@ def elsewhere(*args: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]
 @pytest.mark.fault("Hands of users: the same run started on two hosts that share a disk")
 def test_the_same_run_started_on_two_hosts(project: Path, tmp_path: Path) -> None:
     """The second is refused and told the way out; taken over, the first ends by itself."""
+    wait = "until [ -e go ]; do sleep 0.1; done"
     for i, needs in enumerate(("", "qsub.finished.0\n", "qsub.finished.1\n")):
-        put(project / "init", f"m/qsub.{i}", f"echo x >> started.{i}; sleep 3", needs)
+        put(project / "init", f"m/qsub.{i}", f"echo x >> started.{i}; {wait}", needs)
     with elsewhere("--ldir", project, log=tmp_path / "out") as process:
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
         run = only_run(project)
@@ -290,9 +291,11 @@ def test_the_same_run_started_on_two_hosts(project: Path, tmp_path: Path) -> Non
         assert f"is held by process {process.pid} on host elsewhere" in refused
         assert "--take-over takes the run" in refused
         assert "on elsewhere has this run" in jobmon("status", "--run", run, code=0).stdout
-        done = jobmon("--ldir", run, "--take-over", code=0)
-        assert "taken over" in done.stdout
-        assert process.wait(90) == 2
+        with daemon("--ldir", run, "--take-over", log=tmp_path / "ours") as ours:
+            assert process.wait(90) == 2
+            (twin_of(project) / "m" / "go").touch()
+            assert ours.wait(120) == 0
+        assert "taken over" in (tmp_path / "ours").read_text()
     assert "the lock was taken by another" in (tmp_path / "out").read_text()
     assert "Traceback" not in (tmp_path / "out").read_text()
     assert status(run)["counts"] == {"finished": 3}

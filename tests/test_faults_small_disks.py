@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,7 +36,7 @@ def small_disk(at: Path, size: str) -> Iterator[Callable[[str], None]]:
 def fill(disk: Path) -> Path:
     """Leave no room on ``disk``."""
     path = disk / "filler"
-    with path.open("wb", buffering=0) as file, suppress(OSError):
+    with path.open("ab", buffering=0) as file, suppress(OSError):
         while True:
             file.write(b"x" * 512)
     return path
@@ -62,7 +63,9 @@ def test_a_real_full_disk_here(tmp_path: Path) -> None:
             twin = far / run.name
             (twin / "go").touch()
             until(lambda: len(list(twin.glob("*/qsub.finished.0"))) == 2, what="both jobs' end")
-            until(lambda: "No space left" in (tmp_path / "out").read_text(), what="a word of it")
+            full = re.compile("No space left|disk is full")
+            until(lambda: full.search((tmp_path / "out").read_text()), what="a word of it")
+            fill(tmp_path / "small")  # what the daemon has given back since
             assert status(run)["counts"]["waiting"] == 1
             for command, key in (("kill", "a"), ("hold", "c")):  # why they cannot, in a line
                 done = jobmon(command, "--run", run, key, code=2)
