@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -235,10 +236,17 @@ def test_asleep_in_the_middle_of_a_submission(lab: Lab, counted: bool) -> None:
 # --- folders that are not where they were ------------------------------------------------------
 
 
+def waiting(folder: Path) -> tuple[Path, str]:
+    """A file, and what waits for it in a script."""
+    go = folder / "go"
+    return go, f"until [ -e {shlex.quote(str(go))} ]; do sleep 0.1; done"
+
+
 @pytest.mark.fault("Disks and clocks: a run folder moved and resumed")
 def test_a_run_folder_that_is_moved_under_a_daemon_and_again(project: Path, tmp_path: Path) -> None:
+    go, wait = waiting(tmp_path)
     for i, needs in enumerate(("", "qsub.finished.0\n", "qsub.finished.1\n")):
-        put(project / "init", f"m/qsub.{i}", f"echo x >> started.{i}; sleep 2", needs)
+        put(project / "init", f"m/qsub.{i}", f"echo x >> started.{i}; {wait}", needs)
     with daemon("--ldir", project, log=tmp_path / "out") as process:
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
         run = only_run(project)
@@ -247,6 +255,7 @@ def test_a_run_folder_that_is_moved_under_a_daemon_and_again(project: Path, tmp_
         moved = tmp_path / "else where"
         project.rename(moved)
         assert process.wait(90) == 2, "it ends by itself"
+    go.touch()
     assert not project.exists(), "nothing is written where the run was"
     assert "Traceback" not in (tmp_path / "out").read_text()
     assert "removed while in use" in (tmp_path / "out").read_text()
@@ -282,8 +291,9 @@ def test_a_run_folder_that_is_its_own_twin_is_missed_where_it_was(tmp_path: Path
 @pytest.mark.fault("Disks and clocks: the twin deleted")
 @pytest.mark.fault("Disks and clocks: the twin exchanged")
 def test_a_twin_that_is_deleted_or_exchanged_in_the_middle(project: Path, tmp_path: Path) -> None:
+    go, wait = waiting(tmp_path)
     for i, needs in enumerate(("", "qsub.finished.0\n")):
-        put(project / "init", f"m/qsub.{i}", f"echo x >> started.{i}; sleep 2", needs)
+        put(project / "init", f"m/qsub.{i}", f"echo x >> started.{i}; {wait}", needs)
     jobmon("--ldir", project, "--datedir", "other", "--initonly", code=0)
     other = project.parent / FAR / "other"
     with daemon("--ldir", project, "--datedir", "this", log=tmp_path / "out") as process:
@@ -292,6 +302,7 @@ def test_a_twin_that_is_deleted_or_exchanged_in_the_middle(project: Path, tmp_pa
         until(lambda: count(run, "started") == 1, what="its ID")
         away = twin.rename(tmp_path / "away")
         assert process.wait(90) == 2
+    go.touch()
     assert f"{twin} is missing; bring it back" in (tmp_path / "out").read_text()
     other.rename(twin)
     before = events(run)

@@ -38,7 +38,7 @@ from jobmon.run import owner
 @pytest.mark.fault("Hands of users: scripts edited between attempts")
 def test_a_script_that_is_edited_between_attempts(project: Path, where: str) -> None:
     """The next attempt runs what stands here: an edit here goes up first, one there is undone."""
-    put(project / "init", "m/qsub.0", "echo x >> started.0; cat word; sleep 60")
+    put(project / "init", "m/qsub.0", "echo x >> started.0; cat word; sleep 280")
     (project / "init" / "m" / "word").write_text("from here\n")
     jobmon("--ldir", project, "--once", code=1)
     run, twin = only_run(project), twin_of(project)
@@ -48,7 +48,7 @@ def test_a_script_that_is_edited_between_attempts(project: Path, where: str) -> 
     text = script(f"echo x >> started.0; echo {where} > edited", "0")
     (side / "m" / "qsub.0").write_text(text.replace("__cwd__", str(twin / "m")))
     if where == "there":
-        ours = (run / "m" / "qsub.0").read_text().replace("sleep 60", "echo ours > edited")
+        ours = (run / "m" / "qsub.0").read_text().replace("sleep 280", "echo ours > edited")
         (run / "m" / "qsub.0").write_text(ours)
         os.utime(run / "m" / "qsub.0", (1e9, 1e9))  # older than the edit there: no matter
         (twin / "m" / "qsub.0").write_text(text.replace("__cwd__", str(twin / "m")))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from session import (
@@ -25,6 +28,9 @@ from session import (
     twin_of,
     until,
 )
+
+from jobmon.act import kill as killer
+from jobmon.core.model import Key
 
 
 def test_touching_a_dependency_file_lets_a_held_job_go(project: Path) -> None:
@@ -173,7 +179,7 @@ def test_once_does_one_cycle(project: Path) -> None:
 
 
 def test_kill_takes_a_job_that_wrote_its_marker_and_goes_on(project: Path) -> None:
-    put(project / "init", "m/qsub.0", "touch qsub.finished.0; sleep 60")
+    put(project / "init", "m/qsub.0", "touch qsub.finished.0; sleep 280")
     with daemon("--ldir", project, log=project.parent / "out") as process:
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
         run = only_run(project)
@@ -220,7 +226,7 @@ def test_a_job_waits_until_all_its_inputs_are_there(project: Path, tmp_path: Pat
 @pytest.mark.fault("Hands of users: dozens of jobmon commands at once")
 def test_kills_beside_each_other_all_end_well(project: Path) -> None:
     for name in "abc":
-        put(project / "init", f"{name}/qsub.0", "sleep 60")
+        put(project / "init", f"{name}/qsub.0", "sleep 280")
     jobmon("--ldir", project, "--once", code=1)
     run = only_run(project)
     kills = [
@@ -240,7 +246,9 @@ def test_kills_beside_each_other_all_end_well(project: Path) -> None:
     agree(run)
 
 
-def test_a_kill_also_counts_what_was_submitted_after_it_was_asked_for(project: Path) -> None:
+def test_a_kill_also_counts_what_was_submitted_after_it_was_asked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(project / "init", "m/qsub.0", "sleep 200")
     with daemon("--ldir", project, log=project.parent / "out") as process:
         until(lambda: list(project.glob("2*/qsub.log")), what="a run folder")
@@ -250,11 +258,21 @@ def test_a_kill_also_counts_what_was_submitted_after_it_was_asked_for(project: P
         process.send_signal(signal.SIGSTOP)
         now.rename(run / "kept")
         now.touch()  # as it was drawn a cycle before
-        command = [sys.executable, "-m", "jobmon", "kill", "--run", str(run), "m"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as kill:
+        seen, said = threading.Event(), list[str]()
+        now_of = killer._now
+
+        def listed(run: Path) -> set[Key]:
+            if found := now_of(run):
+                seen.set()
+            return found
+
+        monkeypatch.setattr(killer, "_now", listed)
+        flags: dict[str, Any] = {"hold": False, "dry": False, "ask": lambda p, e: ""}
+        with ThreadPoolExecutor(1) as pool:
+            killing = pool.submit(killer.kill, run, ["m"], [], say=said.append, **flags)
             until(lambda: list((run / ".jobmon" / "requests").glob("*.json")), what="a request")
             (run / "kept").replace(now)
-            time.sleep(1)  # long enough to be seen
+            until(seen.is_set, what="kill to look")
             process.send_signal(signal.SIGCONT)
-            said, _ = kill.communicate(timeout=60)
-        assert kill.returncode == 0 and "1 killed, 0 had ended by themselves, 0 left" in said
+            assert killing.result(120) == 0
+        assert "1 killed, 0 had ended by themselves, 0 left" in said[-1]
