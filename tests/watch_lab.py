@@ -150,6 +150,12 @@ class Person:
             self.app.post_message(Key_(key, sign))
             await asyncio.sleep(0.01)
 
+    async def heard(self) -> None:
+        """Wait until the last key was taken up: an app that is being closed has no screen for it."""
+        done = asyncio.Event()
+        self.app.call_later(done.set)
+        await self.until(lambda: done.is_set() or not self.app.is_running)
+
     async def line(self, key: str, text: str, end: str = "enter") -> None:
         """Press a key that asks for a line, and type that."""
         await self.press(key)
@@ -186,7 +192,8 @@ def driven(
     async def go() -> Watch:
         app = Watch(follower or Follower(run, now), hands or Asked().hands(), now)
         async with app.run_test(size=size):
-            await drive(Person(app), app)
+            await drive(person := Person(app), app)
+            await person.heard()
         return app
 
     return asyncio.run(go())

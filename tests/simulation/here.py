@@ -250,7 +250,7 @@ def inhabited(here: Here, heard: Callable[[Any], None]) -> Iterator[None]:
             (host, "state", here.state),
             (opened, "Clock", lambda: SimpleClock(here)),
             (loop, "POLL", 1e9),
-            (record, "time", SimpleNamespace(process_time=lambda: 0.0)),
+            (record, "time", SimpleNamespace(thread_time=lambda: 0.0)),
             (pull, "threading", SimpleNamespace(Thread=_thread(here))),
             (
                 start,
