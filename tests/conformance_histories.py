@@ -298,7 +298,17 @@ ASKED = {
         tree({**JOB, "m/deep/x": b"12345", f"{WEIRD}/{WEIRD}": b""}),
     ),
     "many files": History(
-        [ask(["d", "m", *["qsub.0", "no"] * 300], ["d", "m", *["qsub.0"] * 9], "d m qsub.0", "q")],
+        [
+            ask(
+                ["d", "m", *["qsub.0", "no"] * 300], ["d", "m", *["qsub.0"] * 9], "d m qsub.0", "q"
+            ),
+            ask(
+                "d m qsub.0 no",
+                ["g", *["no", "m/qsub.0"] * 300],
+                ["g", "./m/qsub.0", "-n", f"{WEIRD}/x", "m"],
+                "q",
+            ),
+        ],
         tree(JOB),
     ),
     "last lines": History(

@@ -145,6 +145,9 @@ class _Link:
             self.heard += data
             yield data
 
+    def shell(self, limit: float) -> None:
+        return None
+
     def rsync_shell(self, mark: str = "") -> None:
         return None
 

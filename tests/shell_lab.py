@@ -3,15 +3,19 @@ that counts its calls and can take the submitting loop down with it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import select
 import shlex
 import shutil
+import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from jobmon.cluster import ledger
-from jobmon.cluster.base import SHORT, LookFailed, Spent, Step, call, frame
+from jobmon.cluster.base import SHORT, Link, LookFailed, Silent, Spent, Step, call, frame
 from jobmon.cluster.cluster import Cluster
 from jobmon.cluster.ledger import Order
 from jobmon.cluster.links import child
@@ -104,6 +108,9 @@ class ShellLink:
         self._env = f"PATH={path}:{os.environ['PATH']}"
         self._banner = banner
         self.cut: int | None = None  # bytes of the answer after which the connection breaks
+        self.keeps = False  # whether a shell may be kept
+        self.kept: list[KeptShell] = []
+        self.calls = 0
 
     def open(self) -> None: ...
 
@@ -113,6 +120,7 @@ class ShellLink:
         return ["env", self._env, "/bin/sh", "-c", command.replace("/bin/sh", self._shell, 1)]
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
+        self.calls += 1
         if self._banner:
             yield self._banner
         left = self.cut
@@ -123,6 +131,12 @@ class ShellLink:
             left = left - len(data) if left is not None else None
             yield data
 
+    def shell(self, limit: float) -> KeptShell | None:
+        if self.keeps:
+            self.kept.append(KeptShell(self.command(SHORT), self._banner))
+            return self.kept[-1]
+        return None
+
     def rsync_shell(self, mark: str = "") -> None:
         return None
 
@@ -130,6 +144,53 @@ class ShellLink:
         return Spent()
 
     def close(self) -> None: ...
+
+
+class KeptShell:
+    """A ``Shell`` at the end of two pipes."""
+
+    def __init__(self, argv: Sequence[str], banner: bytes) -> None:
+        self._banner = banner
+        self.child = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+
+    def alive(self) -> bool:
+        assert self.child.stdout is not None
+        return not self.child.stdout.closed
+
+    def say(self, program: bytes, limit: float) -> Iterator[bytes]:
+        to, out = self.child.stdin, self.child.stdout
+        assert to is not None and out is not None
+        yield self._banner
+
+        def tell() -> None:
+            with contextlib.suppress(OSError, ValueError):
+                view = memoryview(program)
+                while view:
+                    view = view[to.write(view) :]
+
+        teller = threading.Thread(target=tell)
+        teller.start()
+        try:
+            while select.select([out], [], [], limit)[0]:
+                data = out.read(1 << 16)
+                if not data:
+                    return
+                yield data
+            raise Silent(f"nothing was heard for {limit:g} s")
+        finally:
+            teller.join(10)
+
+    def close(self) -> None:
+        assert self.child.stdin is not None and self.child.stdout is not None
+        self.child.stdin.close()
+        self.child.stdout.close()
+        self.child.wait(20)
 
 
 class FakeBatch:
@@ -209,7 +270,11 @@ class Lab:
             self.program(name, text.replace("FAKE", shlex.quote(str(self.fake))))
         self.batch = FakeBatch(self.bin)
         self.link = ShellLink(shell, self.bin, banner)
-        self.cluster = Cluster(self.link, self.batch, Same(), str(self.twin), RUN_ID, "me")
+        self.cluster = self.over(self.link)
+
+    def over(self, link: Link) -> Cluster:
+        """The same twin and batch system, over a link."""
+        return Cluster(link, self.batch, Same(), str(self.twin), RUN_ID, "me")
 
     def put_id(self, run_id: str) -> None:
         (self.twin / ".jobmon" / "run").write_text(f"{run_id}\n")

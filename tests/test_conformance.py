@@ -108,13 +108,15 @@ def histories(draw: st.DrawFn) -> History:
 
     def question() -> Call:
         steps: list[list[str]] = []
-        for kind in draw(st.lists(st.sampled_from("xdse"), max_size=8)):
+        for kind in draw(st.lists(st.sampled_from("xdgse"), max_size=8)):
             folder, _, name = draw(st.sampled_from(paths)).rpartition("/")
             match kind:
                 case "x":
                     steps.append(["x", "odd", *draw(st.lists(words, max_size=2))])
                 case "d":
                     steps.append(["d", folder or ".", name, draw(entries)])
+                case "g":
+                    steps.append(["g", draw(st.sampled_from(paths)), draw(st.sampled_from(paths))])
                 case "s":
                     some = draw(st.lists(st.sampled_from([*keys, *others]), min_size=1, max_size=2))
                     steps.append(["s", *(f"./{path}" for path in some)])

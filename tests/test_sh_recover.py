@@ -90,7 +90,7 @@ def test_half_a_question_has_no_answer(lab: Lab, keep: int) -> None:
     lab.submit(lab.order())
     half = Half(lab.shell, lab.bin)
     half.keep = keep
-    lab.cluster.link = half
+    lab.cluster = lab.over(half)
     for act in (
         lab.cluster.records,
         lambda: lab.cluster.recover([ONE]),

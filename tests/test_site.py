@@ -209,7 +209,7 @@ def test_a_prologue_does_not_touch_exactly_once(shell: str, tmp_path: Path) -> N
     """Claims, the record, recovery, the listing and a deletion, behind all that it may do."""
     lab = Lab(tmp_path, SHELLS[shell])
     plain = lab.cluster.link
-    lab.cluster.link = SiteLink(plain, Site(prologue=NASTY))
+    lab.cluster = lab.over(SiteLink(plain, Site(prologue=NASTY)))
     one, two = lab.order("m/qsub.0"), lab.order("it's/qsub.1", needs="absent\n")
     first = lab.submit(one, two)
     assert first[one.attempt] == Accepted(JobID("1"))
@@ -231,7 +231,7 @@ def test_a_prologue_does_not_touch_exactly_once(shell: str, tmp_path: Path) -> N
     assert sorted(seen.queue) == ["1", "2"]
     assert set(seen.files) == {"m/made"}
     assert "deleted 1" in lab.cluster.delete([JobID("1")])
-    lab.cluster.link = SiteLink(plain, Site(prologue=f"{NASTY}\nexit 1"))
+    lab.cluster = lab.over(SiteLink(plain, Site(prologue=f"{NASTY}\nexit 1")))
     fourth = lab.order("m/qsub.3")
     with pytest.raises(LookFailed):
         lab.submit(fourth)

@@ -43,6 +43,9 @@ class RshLink:
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
         raise AssertionError("rsync needs no other command")
 
+    def shell(self, limit: float) -> None:
+        return None
+
     def rsync_shell(self, mark: str = "") -> tuple[list[str], str]:
         return clean.shell(mark, [str(self._rsh)]), "cluster:"
 

@@ -9,7 +9,7 @@ only asked to ``exec /bin/sh`` on a program that comes on standard input: a file
 brace group, which a shell reads to its end before it does any of it: a connection that dies in
 the middle starts nothing. Steps are program text because a shell reads data byte by byte, a system
 call each. Answers are the lines between a BEGIN and an END that carry a random word; no END, no
-answer.
+answer. A shell that is kept for all questions (``kept.py``) is asked in the same way.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class ConnectionLost(ClusterError):
     """The connection broke, or could not be made, for a reason that may pass by itself."""
 
 
+class Silent(ConnectionLost):
+    """Nothing was heard for too long; the connection itself may be well."""
+
+
 class LoginFailed(ClusterError):
     """The host refused us, or its key is not the known one; waiting will not mend it."""
 
@@ -44,6 +48,10 @@ class HostKeyRefused(LoginFailed):
 
 class LookFailed(ClusterError):
     """An answer was not whole or not understood. A look that failed is no look."""
+
+
+class NotBegun(LookFailed):
+    """The answer did not even begin: nobody can tell that the question was heard."""
 
 
 class TwinLost(ClusterError):
@@ -68,6 +76,21 @@ class Spent:
         )
 
 
+class Shell(Protocol):
+    """A ``/bin/sh`` on the cluster that reads what it is told until it is closed."""
+
+    def alive(self) -> bool: ...
+
+    def say(self, program: bytes, limit: float) -> Iterator[bytes]:
+        """Tell it, and yield its stdout as it comes; the listener knows where the answer ends.
+
+        Ends where the shell does. stderr is dropped. Raises ConnectionLost, and Silent where
+        nothing was heard for ``limit`` seconds.
+        """
+
+    def close(self) -> None: ...
+
+
 class Link(Protocol):
     """A way to run a program on the cluster and to reach it by rsync."""
 
@@ -86,6 +109,10 @@ class Link(Protocol):
         matter, since the frame carries its own end. Opens the connection if it is not open.
         Raises ConnectionLost. Closing the iterator ends the channel.
         """
+
+    def shell(self, limit: float) -> Shell | None:
+        """A shell of its own channel, opened within ``limit`` seconds; None where a channel is not
+        to be held all the time. Opens the connection if it is not open. Raises as ``stream``."""
 
     def rsync_shell(self, mark: str = "") -> tuple[list[str], str] | None:
         """The words of rsync's ``-e`` and the host part before the path (``"cluster:"``).
@@ -166,16 +193,32 @@ a program from a pipe byte by byte."""
 _SHORT = 6000  # bytes of a program for which bash takes as long in either way
 
 
+LOCALE = "lc_all=${LC_ALL-}; LC_ALL=C; export LC_ALL"
+"""What stands before every program: what other programs say is to be read by us."""
+
+
 def frame(proc: str, args: Sequence[str], token: str, steps: Iterable[Step] = ()) -> bytes:
     """The program text of one call of ``sh/<proc>.sh``, as one brace group."""
-    does = "".join(f"{shlex.join(step)}\n" for step in steps)
-    text = (
-        f"{{ lc_all=${{LC_ALL-}}; LC_ALL=C; export LC_ALL; printf '\\n%s BEGIN\\n' {token}\n"
-        f"{body(proc)}"
-        f"if main {shlex.join([token, *args])}; then :\n"
-        f"{does}fi; printf '\\n%s END\\n' {token}; exit; }}\n"
+    return encoded(
+        f"{{ {LOCALE}; {begin(token)}\n{body(proc)}{question(args, token, steps)}; exit; }}\n"
     )
-    return text.encode("utf-8", "surrogateescape")
+
+
+def begin(token: str) -> str:
+    """The command that begins an answer."""
+    return f"printf '\\n%s BEGIN\\n' {token}"
+
+
+def question(args: Sequence[str], token: str, steps: Iterable[Step]) -> str:
+    """What calls the functions of a file of ``sh/`` and ends the answer."""
+    does = "".join(f"{shlex.join(step)}\n" for step in steps)
+    called = f"if main {shlex.join([token, *args])}; then :\n{does}fi"
+    return f"{called}; printf '\\n%s END\\n' {token}"
+
+
+def encoded(program: str) -> bytes:
+    """A program as it is sent."""
+    return program.encode("utf-8", "surrogateescape")
 
 
 @cache
@@ -198,13 +241,23 @@ def call(
 
     Raises ConnectionLost if the connection breaks, LookFailed if the answer has no end.
     """
-    token = "jm" + secrets.token_hex(8)
+    token = new_token()
+    program = frame(proc, args, token, steps)
+    command = SHORT if len(program) <= _SHORT else LONG
+    yield from heard(link.where, proc, token, link.stream(command, program, limit))
+
+
+def new_token() -> str:
+    """The random word of one answer."""
+    return "jm" + secrets.token_hex(8)
+
+
+def heard(where: str, proc: str, token: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of one answer: see ``call``. Raises NotBegun, LookFailed."""
     mark = token.encode()
     begun = False
     noise: list[bytes] = []
-    program = frame(proc, args, token, steps)
-    command = SHORT if len(program) <= _SHORT else LONG
-    for line, whole in _lines(link.stream(command, program, limit)):
+    for line, whole in _lines(chunks):
         if not begun:
             begun = line == mark + b" BEGIN"
             noise.append(line[:200])
@@ -217,8 +270,8 @@ def call(
         else:
             yield line.lstrip(b"\0")
     said = printable(b" ".join(noise[-3:])) if noise and not begun else ""
-    raise LookFailed(
-        f"{link.where}: the answer of '{proc}' has no end" + (f"; it said: {said}" if said else "")
+    raise (LookFailed if begun else NotBegun)(
+        f"{where}: the answer of '{proc}' has no end" + (f"; it said: {said}" if said else "")
     )
 
 

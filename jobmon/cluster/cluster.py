@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from types import MappingProxyType
 
 from jobmon.cluster import ledger, lookup
 from jobmon.cluster.base import Batch, Link, LookFailed, Spent, Step, TwinLost, call
+from jobmon.cluster.kept import Asker
 from jobmon.cluster.ledger import Entry, Order
 from jobmon.cluster.transfer import Transfer
 from jobmon.core.model import (
@@ -33,8 +34,8 @@ COMMAND_LIMIT = 60
 ENDED = frozenset({124, 137})
 """The exit codes of one that was, by SIGTERM or by SIGKILL."""
 
-STATS = 100
-"""How many paths one process is asked about, within what a command may have as arguments."""
+PATHS = 100
+"""How many paths a step asks about, within what a command may have as arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Cluster:
         self.twin = twin
         self.run_id = run_id
         self.user = user
+        self._asker = Asker(link, COMMAND_LIMIT)
         self._places: dict[JobID, str] = {}  # of jobs that were asked about once
         self._real = twin  # its path without links, once asked for
 
@@ -74,10 +76,17 @@ class Cluster:
         """What all this has cost so far."""
         return self.link.spent() + self.transfer.spent()
 
-    def look(self, files: Iterable[str], stats: Sequence[str] = ()) -> Seen:
+    def look(
+        self, files: Collection[str], stats: Sequence[str] = (), *, resting: Set[str] = frozenset()
+    ) -> Seen:
         """One look: the listing first, the files second. Raises ClusterError; then it did not
-        happen."""
-        asked = self._ask([self.batch.list_command(self.user)], files, stats)
+        happen.
+
+        ``resting``: folders in which nothing is expected, at whose files a glance is enough; a
+        file system that remembers absences may then tell of a new one later.
+        """
+        commands = [self.batch.list_command(self.user)]
+        asked = self._ask(commands, files, stats, resting=resting)
         code, listing, errors = asked.outputs[0]
         if code != 0:
             said = printable((errors or listing)[-300:])
@@ -234,16 +243,18 @@ class Cluster:
     def _ask(
         self,
         commands: Sequence[Sequence[str]],
-        files: Iterable[str] = (),
+        files: Collection[str] = (),
         stats: Sequence[str] = (),
         tails: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        resting: Set[str] = frozenset(),
     ) -> _Asked:
-        wanted = sorted(set(files), key=posixpath.split)
+        glance = {path for path in files if posixpath.dirname(path) in resting}
+        opened = sorted(set(files) - glance, key=posixpath.split)
+        wanted = [*opened, *sorted(glance)]
         asked = _Asked()
         whole = False
-        args = [self.twin, self.run_id, str(COMMAND_LIMIT)]
-        steps = _requests(commands, wanted, stats, tails)
-        lines = self._checked(call(self.link, "ask", args, steps, limit=2.0 * COMMAND_LIMIT))
+        steps = _requests(commands, opened, wanted[len(opened) :], stats, tails)
+        lines = self._checked(self._asker.ask(self.twin, self.run_id, steps))
         for line in lines:
             word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
             match word:
@@ -286,18 +297,21 @@ def twin_trouble(where: str, twin: str, state: str) -> str:
 
 def _requests(
     commands: Sequence[Sequence[str]],
-    wanted: Sequence[str],
+    opened: Sequence[str],
+    glance: Sequence[str],
     stats: Sequence[str],
     tails: Mapping[str, Sequence[str]],
 ) -> Iterator[Step]:
     for command in commands:
         yield ["x", *command]
-    for folder, paths in groupby(wanted, key=posixpath.dirname):
+    for folder, paths in groupby(opened, key=posixpath.dirname):
         if folder in tails:
             yield ["e", folder or ".", *tails[folder]]
         yield ["d", folder or ".", *map(posixpath.basename, paths)]
-    for first in range(0, len(stats), STATS):
-        yield ["s", *(f"./{path}" for path in stats[first : first + STATS])]
+    for first in range(0, len(glance), PATHS):
+        yield ["g", *glance[first : first + PATHS]]
+    for first in range(0, len(stats), PATHS):
+        yield ["s", *(f"./{path}" for path in stats[first : first + PATHS])]
     yield ["q"]
 
 

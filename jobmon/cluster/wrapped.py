@@ -116,6 +116,9 @@ class SiteLink:
             "see that its last command ends with exit code 0"
         )
 
+    def shell(self, limit: float) -> None:
+        return None
+
     def rsync_shell(self, mark: str = "") -> tuple[list[str], str] | None:
         return self._link.rsync_shell(mark)
 

@@ -27,7 +27,7 @@ from jobmon.core.model import (
 )
 from jobmon.cycle.answers import take_answers
 from jobmon.cycle.question import Question
-from jobmon.cycle.state import Know
+from jobmon.cycle.state import Know, job_folder
 from jobmon.run import names
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class Looker:
         self._question = Question(know)
         self._asked: dict[Key, float] = {}  # when a job's fate was last asked for
         self._looked = know.clock.now()
+        self._pending: set[JobID] = set()  # as last seen
 
     def look(self, *, whole: bool = False) -> Seen:
         """Recover what was not heard, look, and journal what is proven. Raises ClusterError."""
@@ -66,8 +67,9 @@ class Looker:
         asked = self._question.files(whole=whole)
         changed = [path for files in know.changed.values() for path in files]
         changed.sort(key=know.conflicts.__contains__)  # those that stand come last
-        seen = self._cluster.look(asked, changed[:STATS])
+        seen = self._cluster.look(asked, changed[:STATS], resting=self._resting())
         seen = settle.uncut(seen, [*know.listed().values(), *know.past])
+        self._pending = {jobid for jobid, phase in seen.queue.items() if phase == Phase.PENDING}
         self._looked = know.clock.now()
         know.fresh = False
         flipped = (asked & know.present) ^ seen.files
@@ -82,6 +84,15 @@ class Looker:
         know.leaving = {jobid: key for jobid, key in gone if jobid in seen.queue}
         know.past = {}
         return seen
+
+    def _resting(self) -> set[str]:
+        """The folders of jobs that were all pending when last looked at: there nothing is made.
+
+        One that has begun and ended since is not in the listing, so the next look opens its folder.
+        """
+        know = self._know
+        busy = [key for key in know.in_system if know.jobs[key].jobid not in self._pending]
+        return {*map(job_folder, know.in_system)} - {*map(job_folder, busy)} - know.unpulled
 
     def _wake(self) -> None:
         """Begin anew to be patient after a sleep, or a long time without the cluster.

@@ -7,13 +7,14 @@ does: at once, much later, or never again.
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobmon.cluster import landing
-from jobmon.cluster.base import ConnectionLost, Spent, body
+from jobmon.cluster.base import ConnectionLost, Silent, Spent, body
 from jobmon.cluster.patterns import kept
 from jobmon.cluster.transfer import Wanted, rules
 from simulation.dialects import Commands, NodeDied
@@ -62,6 +63,7 @@ class SimulatedLink:
     node: LoginNode
     faults: Faults
     here: Here
+    keeps: bool = False  # whether a shell may be kept
     where: str = "u@simulated"
     _away_until: float = 0.0
     _channels: int = 0
@@ -78,10 +80,16 @@ class SimulatedLink:
             raise ConnectionLost(f"{self.where}: no connection")
 
     def stream(self, command: str, stdin: bytes, limit: float) -> Iterator[bytes]:
-        world, faults = self.node.world, self.faults
         self.here.step("before a call")
         self._connected()
         self._channels += 1
+        yield from self.answer(*_read(stdin), limit)
+
+    def answer(
+        self, name: str, args: list[str], steps: list[list[str]], limit: float
+    ) -> Iterator[bytes]:
+        """What a shell answers to one of our programs, if it does."""
+        world, faults = self.node.world, self.faults
         world.advance(STEP)
         if faults.strike("drop before"):
             raise ConnectionLost(f"{self.where}: broken pipe")
@@ -93,7 +101,6 @@ class SimulatedLink:
             return
         if faults.strike("drop while asking"):  # half a program does nothing
             raise ConnectionLost(f"{self.where}: connection reset")
-        name, args, steps = _read(stdin)
         token = args[0].encode()
         yield b"\n%s BEGIN\n" % token
         running = TWINS[name](self.node, args, steps)
@@ -119,7 +126,7 @@ class SimulatedLink:
                     self._let_go(running, heard=True)
                     ended = True
                     world.advance(limit)
-                    raise ConnectionLost(f"{self.where}: nothing was heard for {limit:g} s")
+                    raise Silent(f"{self.where}: nothing was heard for {limit:g} s")
                 if out is None:
                     world.advance(pause)
                 else:
@@ -162,6 +169,14 @@ class SimulatedLink:
             return
         self.node.world.after(pause, lambda: self._go_on(running, heard))
 
+    def shell(self, limit: float) -> SimulatedShell | None:
+        if not self.keeps:
+            return None
+        self.here.step("before a call")
+        self._connected()
+        self._channels += 1
+        return SimulatedShell(self)
+
     def rsync_shell(self, mark: str = "") -> tuple[list[str], str] | None:
         return None
 
@@ -172,12 +187,45 @@ class SimulatedLink:
         return None
 
 
+@dataclass(slots=True)
+class SimulatedShell:
+    """A ``Shell`` (see ``cluster.base``), which first reads ``ask.sh`` and is then asked by it."""
+
+    link: SimulatedLink
+    _told: bool = False
+    _ended: bool = False
+
+    def alive(self) -> bool:
+        if self.link.faults.strike("login node kills the loop"):
+            self._ended = True
+        return not self._ended
+
+    def say(self, program: bytes, limit: float) -> Iterator[bytes]:
+        self.link._connected()
+        if self._ended:
+            return
+        if not self._told:
+            self._told = _BODIES["ask"] in program
+            token = re.findall(rb"BEGIN.n' (jm[0-9a-f]+)", program)[0]
+            yield b"\n%s BEGIN\n%s shell 7 \n\n%s END\n" % (token, token, token)
+            return
+        args, steps = _asked(program)
+        # Its commands run as long as they like.
+        yield from self.link.answer("ask", [*args[:3], "1e9"], steps, limit)
+
+    def close(self) -> None:
+        self._ended = True
+
+
 def _read(program: bytes) -> tuple[str, list[str], list[list[str]]]:
     """Which of our programs a framed text is, its arguments (the token first), and its steps."""
-    name = next(name for name, text in _BODIES.items() if text in program)
+    return next(name for name, text in _BODIES.items() if text in program), *_asked(program)
+
+
+def _asked(program: bytes) -> tuple[list[str], list[list[str]]]:
     text = program[program.index(b"\nif main ") + 9 : program.rindex(b"fi; printf ")]
     call, _, does = text.decode("utf-8", "surrogateescape").partition("; then :\n")
-    return name, _words(call), [_words(line) for line in does.split("\n")[:-1]]
+    return _words(call), [_words(line) for line in does.split("\n")[:-1]]
 
 
 def _words(line: str) -> list[str]:

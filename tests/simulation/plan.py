@@ -81,6 +81,7 @@ class Plan:
     accounting: bool
     accounting_lag: float
     memory: float
+    keeps: bool
 
 
 def plan(chance: Random, sure: Sequence[str] = (), wanted: str | None = None) -> Plan:
@@ -121,6 +122,7 @@ def plan(chance: Random, sure: Sequence[str] = (), wanted: str | None = None) ->
         chance.random() < 0.8,
         chance.choice((0.0, 15.0, 300.0)),
         chance.choice((5.0, 120.0)),
+        chance.random() < 0.5,
     )
 
 

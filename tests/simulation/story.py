@@ -83,7 +83,7 @@ def tell(
     batch.server = ".vm" if made.scheduler == "pbs" else ""
     disk.mkdir("/home/u")
     here = Here(world, faults)
-    link = SimulatedLink(LoginNode(world, disk, commands, made.skew), faults, here)
+    link = SimulatedLink(LoginNode(world, disk, commands, made.skew), faults, here, made.keeps)
     folder.mkdir(parents=True)
     try:
         _write(folder, made)

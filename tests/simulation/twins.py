@@ -101,11 +101,11 @@ def ask(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
                 code, out, err = yield from host.run(words, cwd, float(limit))
                 yield None
                 yield b"%s\n%s ran %d\n%s\n%s said\n" % (out, mark, code, _captured(err), mark)
-            case "d":
-                for name in words[1:]:
+            case "d" | "g":
+                for path in words if kind == "g" else [f"{words[0]}/{name}" for name in words[1:]]:
                     number += 1
                     yield None
-                    if host.disk.exists(_at(cwd, words[0], name), host.now):
+                    if host.disk.exists(_at(cwd, path), host.now):
                         there += f" {number}"
                 if len(there) >= 1000:
                     yield _bytes(f"{token} there{there}\n")
@@ -118,6 +118,8 @@ def ask(host: Host, args: Sequence[str], steps: Sequence[Step]) -> Steps:
             case "e":
                 for end in words[1:]:
                     yield from _last_lines(host, token, cwd, words[0], end)
+            case "k":  # what hung is not in this world any more when it is asked for
+                yield None
             case "q":
                 yield (_bytes(f"{token} there{there}\n") if there else b"") + mark + b" whole\n"
                 there = ""

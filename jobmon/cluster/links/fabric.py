@@ -11,12 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import paramiko
 
-from jobmon.cluster.base import ConnectionLost, Spent
+from jobmon.cluster.base import SHORT, ConnectionLost, Shell, Spent
 from jobmon.cluster.links import flow
 from jobmon.cluster.links.dial import PACKET, WINDOW, dial
 from jobmon.cluster.links.login import Ask
@@ -40,6 +40,8 @@ class FabricLink:
         self._tunnelling = threading.Lock()
         self._places = threading.BoundedSemaphore(CHANNELS)
         self._opening = threading.Lock()
+        self._shell: _Shell | None = None
+        self._crowded = False
 
     def open(self) -> None:
         self._single.reopen()
@@ -49,6 +51,13 @@ class FabricLink:
         with self._session(words, limit) as channel:
             self._single.tally.add(Spent(sent=len(words) + len(stdin)))
             yield from self._single.tally.heard(flow.stream(channel, stdin, limit, self.where))
+
+    def shell(self, limit: float) -> Shell | None:
+        """See ``Link``; None once the server refused a channel: it is held for no question then."""
+        if self._crowded:
+            return None
+        self._shell = _Shell(self, limit)
+        return self._shell
 
     def rsync_shell(self, mark: str = "") -> tuple[list[str], str]:
         """Opens the connection first: an rsync can only say that it broke, not why."""
@@ -118,11 +127,17 @@ class FabricLink:
                         f"{self.where}: the server opened no channel within {limit:g} s "
                         f"({error.text}); its MaxSessions may be used up"
                     ) from error
+                self._make_room()
                 time.sleep(pause)
                 pause = min(2.0, pause * 1.6)
                 continue
             self._single.tally.add(Spent(channels=1))
             return channel
+
+    def _make_room(self) -> None:
+        self._crowded = True
+        if self._shell is not None:
+            self._shell.give_way()
 
     def _run(self, channel: paramiko.Channel, command: bytes, limit: float) -> None:
         # Paramiko waits for the answer for ever; closing the channel ends that.
@@ -135,6 +150,39 @@ class FabricLink:
             raise ConnectionLost(f"{self.where}: the command was not started: {error}") from error
         finally:
             watch.cancel()
+
+
+class _Shell:
+    """A ``Shell`` (see ``cluster.base``) that gives its channel back where there are too few."""
+
+    def __init__(self, link: FabricLink, limit: float) -> None:
+        self._link = link
+        self._at_work = threading.Lock()
+        self._held = ExitStack()
+        self._channel = self._held.enter_context(link._session(SHORT.encode(), limit))
+
+    def alive(self) -> bool:
+        return not (self._channel.closed or self._channel.eof_received)
+
+    def say(self, program: bytes, limit: float) -> Iterator[bytes]:
+        tally = self._link._single.tally
+        try:
+            with self._at_work:
+                tally.add(Spent(sent=len(program)))
+                said = flow.stream(self._channel, program, limit, self._link.where, last=False)
+                yield from tally.heard(said)
+        finally:
+            if self._link._crowded:
+                self.close()
+
+    def give_way(self) -> None:
+        """Close it, at once or after its answer."""
+        if self._at_work.acquire(blocking=False):
+            self.close()
+            self._at_work.release()
+
+    def close(self) -> None:
+        self._held.close()
 
 
 def _rest(until: float, limit: float) -> float:

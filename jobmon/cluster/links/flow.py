@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import paramiko
 
-from jobmon.cluster.base import ConnectionLost
+from jobmon.cluster.base import ConnectionLost, Silent
 
 CHUNK = 1 << 18
 ALL = 1 << 24  # Paramiko would move what a smaller piece leaves, each time
@@ -43,7 +43,7 @@ def read(
 ) -> Iterator[bytes]:
     """Stdout as it comes, to its end; stderr goes to ``stderr``.
 
-    Raises ConnectionLost after ``limit`` seconds of silence, or if there is no proper end.
+    Raises Silent after ``limit`` seconds of silence, ConnectionLost if there is no proper end.
     """
     channel.settimeout(min(TICK, limit / 4))
     while True:
@@ -64,7 +64,7 @@ def read(
         elif data is not None:
             break
         elif silence.seconds() > limit:
-            raise ConnectionLost(f"{where}: nothing was heard for {limit:g} s")
+            raise Silent(f"{where}: nothing was heard for {limit:g} s")
     if not channel.eof_received:
         raise ConnectionLost(f"{where}: the connection broke during a command")
 
@@ -94,13 +94,16 @@ def send(
 
 
 def stream(
-    channel: paramiko.Channel, stdin: bytes, limit: float, where: str
+    channel: paramiko.Channel, stdin: bytes, limit: float, where: str, *, last: bool = True
 ) -> Generator[bytes, None, None]:
-    """Feed ``stdin`` to a running command and yield its stdout. Raises ConnectionLost."""
+    """Feed ``stdin`` to a running command and yield its stdout. Raises ConnectionLost.
+
+    ``last``: it is told no more after that; else the channel is left as it is at the end.
+    """
     silence = Silence()
 
     def feed() -> None:
-        if send(channel, stdin, silence.broken):
+        if send(channel, stdin, silence.broken) and last:
             shut(channel)
 
     feeder: threading.Thread | None = None
@@ -113,7 +116,8 @@ def stream(
     try:
         yield from read(channel, len, silence, limit, where)
     finally:
-        close(channel)
+        if last:
+            close(channel)
         if feeder:
             feeder.join(5)
 

@@ -30,6 +30,9 @@ class LocalLink:
         argv = ["/bin/sh", "-c", command]
         yield from self._tally.heard(child.stream(argv, stdin, limit, self.where, self._closed))
 
+    def shell(self, limit: float) -> None:
+        return None
+
     def rsync_shell(self, mark: str = "") -> None:
         return None
 

@@ -47,6 +47,9 @@ class OpensshLink:
         finally:
             self._places.release()
 
+    def shell(self, limit: float) -> None:
+        return None
+
     def rsync_shell(self, mark: str = "") -> tuple[list[str], str]:
         master = self._single.get()
         self._single.tally.add(Spent(channels=1))

@@ -2,8 +2,10 @@
 # main TOKEN TWIN RUN LIMIT; an empty TWIN asks nothing of the twin. Steps:
 #   x WORDS...         run this command, for at most LIMIT seconds
 #   d FOLDER NAMES...  which of these are there? They are counted through all steps, from 1
+#   g PATHS...         and of these, as far as a glance tells? They are counted with the others
 #   e FOLDER ENDS...   the last lines of files there whose names end so
 #   s PATHS...         their sizes and times of change
+#   k PID              end what that shell, of ours and at work, has started
 #   q                  the end; without it nothing that was asked counts
 x() {
     printf '%s runs\n' "$token"
@@ -20,6 +22,14 @@ d() {
     for name do
         number=$((number + 1))
         [ -e "./$folder/$name" ] && there="$there $number"
+    done
+    [ ${#there} -lt 1000 ] || tell
+}
+
+g() {
+    for path do
+        number=$((number + 1))
+        [ -e "./$path" ] && there="$there $number"
     done
     [ ${#there} -lt 1000 ] || tell
 }
@@ -49,6 +59,10 @@ s() {
     else
         stat -L -f "$token stat %z %m %N" "$@" 2>/dev/null
     fi
+}
+
+k() {
+    for hung in $(children "$1"); do end_all "$hung"; done
 }
 
 q() {
