@@ -37,7 +37,7 @@ def _quiet_channels(raw: Raw) -> Verdict:
     slurm, sizes = raw["slurm"], raw["sizes"]
     most = max(slurm["channels_cycles"][1:-1] + [size["quiet_channels"] for size in sizes])
     jobs = ", ".join(f"{size['jobs']:,}" for size in sizes)
-    return f"{most} (300 pending on Slurm; {jobs} jobs)", most == 1
+    return f"{most} (300 pending on Slurm; {jobs} jobs)", most <= 1
 
 
 def _busy_channels(raw: Raw) -> Verdict:
@@ -174,7 +174,7 @@ ROWS = (
         "`Accepted` in the log of a private sshd, whole runs of 200 jobs.",
     ),
     Row(
-        "quiet-channels", "quiet", "channels in a cycle in which nothing changed", "1",
+        "quiet-channels", "quiet", "channels in a cycle in which nothing changed", "at most 1",
         _quiet_channels,
         "The link's own count at both ends of each cycle (for Slurm its sum is the sshd log's); "
         "runs of all sizes by the link to this machine, with a stand-in batch system.",

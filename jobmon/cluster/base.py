@@ -190,7 +190,8 @@ SHORT, LONG = "exec /bin/sh", "exec /bin/sh -c 'eval \"$(cat)\"'"
 """What a login shell is asked for, whatever shell it is. The first saves a process; but bash reads
 a program from a pipe byte by byte."""
 
-_SHORT = 6000  # bytes of a program for which bash takes as long in either way
+BYTEWISE = 6000
+"""Bytes of a program for which bash takes as long as another process would to read it at once."""
 
 
 LOCALE = "lc_all=${LC_ALL-}; LC_ALL=C; export LC_ALL"
@@ -243,7 +244,7 @@ def call(
     """
     token = new_token()
     program = frame(proc, args, token, steps)
-    command = SHORT if len(program) <= _SHORT else LONG
+    command = SHORT if len(program) <= BYTEWISE else LONG
     yield from heard(link.where, proc, token, link.stream(command, program, limit))
 
 

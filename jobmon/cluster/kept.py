@@ -11,13 +11,12 @@ still there to be the parent of what is killed.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jobmon.cluster.base import (
+    BYTEWISE,
     LOCALE,
-    ClusterError,
     Link,
     LookFailed,
     NotBegun,
@@ -35,8 +34,6 @@ from jobmon.cluster.base import (
 
 _OPENING = 60.0  # seconds in which a channel is opened and the shell answers
 
-_LARGE = 6000  # bytes of a program that bash reads, one by one, as fast as another process does
-
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -45,7 +42,7 @@ class _Kept:
     bytewise: bool  # it reads its program byte by byte, a system call each
 
     def say(self, program: bytes, limit: float) -> Iterator[bytes]:
-        if self.bytewise and len(program) > _LARGE:
+        if self.bytewise and len(program) > BYTEWISE:
             program = b'eval "$(head -c %d)"\n' % len(program) + program
         return self.shell.say(program, limit)
 
@@ -101,8 +98,7 @@ class Asker:
             yield from heard(self._link.where, "ask", token, kept.say(program, self._limit))
             whole = True
         except Silent as error:
-            with contextlib.suppress(ClusterError):  # it is told below that nothing was heard
-                list(call(self._link, "ask", ["", "", str(self._limit)], [["k", kept.pid], ["q"]]))
+            list(call(self._link, "ask", ["", "", str(self._limit)], [["k", kept.pid], ["q"]]))
             raise LookFailed(
                 f"{self._link.where}: no answer within {self._limit} s, so it was ended"
             ) from error

@@ -168,6 +168,8 @@ class _Shell:
         tally = self._link._single.tally
         try:
             with self._at_work:
+                if not self.alive():
+                    return
                 tally.add(Spent(sent=len(program)))
                 said = flow.stream(self._channel, program, limit, self._link.where, last=False)
                 yield from tally.heard(said)
