@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,7 +129,9 @@ class Farm:
         shown = self.markers.get(path, float("-inf")) + self.late
         return self.time.mono >= shown and (self.twin / path).exists()
 
-    def look(self, files: Iterable[str], stats: Sequence[str] = ()) -> Seen:
+    def look(
+        self, files: Iterable[str], stats: Sequence[str] = (), *, resting: Set[str] = frozenset()
+    ) -> Seen:
         self.turn()
         self.at_look()
         there: dict[str, Stat | None] = dict.fromkeys(stats)
