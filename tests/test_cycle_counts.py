@@ -48,9 +48,9 @@ def cycles(
 
     cycle, look = Loop._cycle, lab.farm.look
 
-    def counted_look(files: set[str], stats: Any = ()) -> Seen:
+    def counted_look(files: set[str], stats: Any = (), **how: Any) -> Seen:
         now["files asked about"] += len(files)
-        return look(files, stats)
+        return look(files, stats, **how)
 
     def counted_cycle(self: Loop, *, whole: bool) -> None:
         now.clear()

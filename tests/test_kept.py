@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell_lab import RUN_ID, SHELLS, Lab
+from shell_lab import RUN_ID, SHELLS, KeptShell, Lab
 
 from jobmon.cluster.base import LookFailed, NotBegun, TwinLost
 from jobmon.cluster.kept import Asker
@@ -29,6 +30,13 @@ def lives(pid: str | int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def gone(*pids: str) -> None:
+    until = time.monotonic() + 20
+    while any(map(lives, pids)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_all_looks_are_asked_of_one_shell(lab: Lab) -> None:
@@ -69,9 +77,9 @@ def test_a_shell_that_is_ended_while_it_answers_has_not_answered(lab: Lab) -> No
     lab.program("dies", "#!/bin/sh\necho half\nkill -9 $PPID\n")
     asker = Asker(lab.link, 20)
     with pytest.raises(LookFailed, match="the answer of 'ask' has no end") as caught:
-        list(asker.ask(str(lab.twin), RUN_ID, [["x", "dies"], ["q"]]))
+        list(asker.ask([str(lab.twin), RUN_ID, "2"], [["x", "dies"], ["q"]]))
     assert not isinstance(caught.value, NotBegun)
-    assert b"\0whole" in list(asker.ask(str(lab.twin), RUN_ID, [["q"]]))
+    assert b"\0whole" in list(asker.ask([str(lab.twin), RUN_ID, "2"], [["q"]]))
 
 
 def test_a_shell_that_never_answers_is_no_shell(lab: Lab) -> None:
@@ -88,15 +96,59 @@ def test_a_command_that_hangs_is_ended_with_its_children(lab: Lab) -> None:
     hangs = f"echo $$ >'{pids}'; sleep 300 & echo $! >>'{pids}'; echo begun; wait"
     lab.program("hangs", f"#!/bin/sh\n{hangs}\n")
     asker = Asker(lab.link, 2)
-    assert b"\0whole" in list(asker.ask(str(lab.twin), RUN_ID, [["q"]]))
+    assert b"\0whole" in list(asker.ask([str(lab.twin), RUN_ID, "2"], [["q"]]))
     with pytest.raises(LookFailed, match="no answer within 2 s, so it was ended"):
-        list(asker.ask(str(lab.twin), RUN_ID, [["x", "hangs"], ["q"]]))
+        list(asker.ask([str(lab.twin), RUN_ID, "2"], [["x", "hangs"], ["q"]]))
     assert lab.link.calls == 1, "to end it, while the shell that waits for it is there"
-    until = time.monotonic() + 20
-    while any(map(lives, pids.read_text().split())):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    assert b"\0whole" in list(asker.ask(str(lab.twin), RUN_ID, [["q"]]))
+    gone(*pids.read_text().split())
+    assert b"\0whole" in list(asker.ask([str(lab.twin), RUN_ID, "2"], [["q"]]))
+
+
+@pytest.mark.fault("Batch systems: hung (a listing that never ends)")
+def test_a_listing_that_never_ends_is_ended(lab: Lab) -> None:
+    pid = lab.top / "pid"
+    lab.program("talks", f"#!/bin/sh\necho $$ >'{pid}'\nwhile :; do echo row; sleep 0.1; done\n")
+    asker = Asker(lab.link, 1)
+    with pytest.raises(LookFailed, match="no answer within 1 s, so it was ended"):
+        list(asker.ask([str(lab.twin), RUN_ID, "1"], [["x", "talks"], ["q"]]))
+    gone(pid.read_text())
+
+
+@pytest.mark.fault("Connections: MaxSessions 1")
+def test_a_shell_that_has_to_give_way_at_once_is_done_without(lab: Lab) -> None:
+    opened = lab.link.shell
+
+    def shell(limit: float) -> KeptShell | None:
+        kept = opened(limit)
+        assert kept is not None
+        say = kept.say
+
+        def say_and_close(program: bytes, limit: float) -> Iterator[bytes]:
+            try:
+                yield from say(program, limit)
+            finally:
+                kept.close()
+
+        kept.say = say_and_close  # type: ignore[method-assign]
+        return kept
+
+    lab.link.shell = shell  # type: ignore[method-assign]
+    for n in range(1, 3):
+        assert lab.cluster.look([]).listing == "begin\nend\n"
+        assert lab.link.calls == len(lab.link.kept) == n
+
+
+def test_a_login_that_first_hears_all_there_is_to_hear_is_asked_by_calls(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobmon.cluster.kept._OPENING", 0.5)
+    real = lab.link.command
+    lab.link.command = lambda command: [  # type: ignore[method-assign]
+        *("sh", "-c", f'all=$(cat; echo x); printf %s "${{all%x}}" | {shlex.join(real(command))}')
+    ]
+    for _ in range(2):
+        assert lab.cluster.look([]).listing == "begin\nend\n"
+    assert lab.link.calls == 2 and len(lab.link.kept) == 1
 
 
 def test_a_twin_that_is_not_there_and_then_is(lab: Lab) -> None:

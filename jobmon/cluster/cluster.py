@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from types import MappingProxyType
@@ -86,7 +96,7 @@ class Cluster:
         file system that remembers absences may then tell of a new one later.
         """
         commands = [self.batch.list_command(self.user)]
-        asked = self._ask(commands, files, stats, resting=resting)
+        asked = self._ask(commands, files, stats, resting=resting, ask=self._asker.ask)
         code, listing, errors = asked.outputs[0]
         if code != 0:
             said = printable((errors or listing)[-300:])
@@ -247,14 +257,27 @@ class Cluster:
         stats: Sequence[str] = (),
         tails: Mapping[str, Sequence[str]] = MappingProxyType({}),
         resting: Set[str] = frozenset(),
+        ask: Callable[[Sequence[str], Iterable[Step]], Generator[bytes, None, None]] | None = None,
     ) -> _Asked:
         glance = {path for path in files if posixpath.dirname(path) in resting}
         opened = sorted(set(files) - glance, key=posixpath.split)
         wanted = [*opened, *sorted(glance)]
         asked = _Asked()
-        whole = False
+        args = [self.twin, self.run_id, str(COMMAND_LIMIT)]
         steps = _requests(commands, opened, wanted[len(opened) :], stats, tails)
-        lines = self._checked(self._asker.ask(self.twin, self.run_id, steps))
+        with closing((ask or self._call)(args, steps)) as answer:
+            whole = self._hear(answer, asked, wanted)
+        if not whole or len(asked.outputs) != len(commands):
+            raise LookFailed(f"{self.link.where}: half an answer; it is left out")
+        return asked
+
+    def _call(self, args: Sequence[str], steps: Iterable[Step]) -> Generator[bytes, None, None]:
+        yield from call(self.link, "ask", args, steps, limit=2.0 * COMMAND_LIMIT)
+
+    def _hear(self, answer: Iterator[bytes], asked: _Asked, wanted: Sequence[str]) -> bool:
+        """Take down an answer; whether it is whole."""
+        whole = False
+        lines = self._checked(answer)
         for line in lines:
             word, _, rest = ledger.text(line[1:] if line[:1] == b"\0" else b"").partition(" ")
             match word:
@@ -269,9 +292,7 @@ class Cluster:
                     asked.tails[posixpath.normpath(rest)] = ledger.said(lines)
                 case "whole":
                     whole = True
-        if not whole or len(asked.outputs) != len(commands):
-            raise LookFailed(f"{self.link.where}: half an answer; it is left out")
-        return asked
+        return whole
 
     def _checked(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         for line in lines:

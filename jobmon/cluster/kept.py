@@ -1,17 +1,18 @@
-"""One shell on the login node for all questions, so that a look starts no more than its commands.
+"""One shell on the login node for all looks, so that a look starts little more than its listing.
 
-``sh/ask.sh`` only looks, so an answer that was not heard whole may be asked for again; submitting
-and claiming keep a channel and a shell of their own for each call. Whatever goes wrong with the
-kept shell, it is closed, and the next question opens another.
+A look changes nothing, so one that was not heard whole may be asked for again. Whatever goes wrong
+with the kept shell, it is closed, and the next look opens another; every other call has a channel
+and a shell of its own.
 
-The shell is told the functions once. Its commands are not run by ``timeout``, which costs as much
-as a listing: it is from here that one which hangs is ended, while the shell that waits for it is
-still there to be the parent of what is killed.
+The shell is told the functions once. Its listing is not run by ``timeout``, which costs as much as
+the listing does: one that hangs is ended from here, with the shell that waits for it. One that
+hangs while the connection is lost is left to itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jobmon.cluster.base import (
@@ -50,20 +51,24 @@ class _Kept:
 class Asker:
     """Asks by ``sh/ask.sh``: a kept shell where the link has one, else by a call for each.
 
-    ``limit``: seconds after which a command is ended.
+    ``limit``: seconds after which a listing is ended.
     """
 
     def __init__(self, link: Link, limit: int) -> None:
         self._link = link
         self._limit = limit
         self._kept: _Kept | None = None
+        self._deaf = False
 
-    def ask(self, twin: str, run_id: str, steps: Iterable[Step]) -> Iterator[bytes]:
-        """The lines of the answer, as of ``call``. Raises ConnectionLost, LookFailed."""
-        args, does = [twin, run_id, str(self._limit)], list(steps)
+    def ask(self, args: Sequence[str], steps: Iterable[Step]) -> Generator[bytes, None, None]:
+        """The lines of the answer, as of ``call``; close it if you do not hear it to its end.
+
+        Raises ConnectionLost, LookFailed.
+        """
+        does = list(steps)
         old = self._kept is not None and self._kept.shell.alive()
         kept = self._kept if old else self._open()
-        if kept is None:
+        if kept is None or not kept.shell.alive():  # it may have had to give way at once
             yield from call(self._link, "ask", args, does, limit=2.0 * self._limit)
             return
         try:
@@ -71,18 +76,22 @@ class Asker:
         except NotBegun:
             if not old:
                 raise
-            # It was ended between two questions, which only this one could tell.
-            yield from self.ask(twin, run_id, does)
+            # It was ended between two looks, which only this one could tell.
+            yield from self.ask(args, does)
 
     def _open(self) -> _Kept | None:
         self._close()
-        shell = self._link.shell(_OPENING)
+        shell = None if self._deaf else self._link.shell(_OPENING)
         if shell is None:
             return None
         token = new_token()
         try:
             chunks = shell.say(_prelude(token), _OPENING)
             said = b" ".join(heard(self._link.where, "ask", token, chunks)).decode()
+        except Silent:
+            shell.close()
+            self._deaf = True  # a login that first hears all there is to hear; a call ends that
+            return None
         except BaseException:
             shell.close()
             raise
@@ -93,9 +102,13 @@ class Asker:
     def _answer(self, kept: _Kept, args: Sequence[str], steps: Sequence[Step]) -> Iterator[bytes]:
         token = new_token()
         program = encoded(f"{{ {begin(token)}\n{question(args, token, steps)}; }}\n")
+        until = time.monotonic() + 2 * self._limit
         whole = False
         try:
-            yield from heard(self._link.where, "ask", token, kept.say(program, self._limit))
+            for line in heard(self._link.where, "ask", token, kept.say(program, self._limit)):
+                if time.monotonic() > until:
+                    raise Silent(f"{self._link.where}: the answer does not end")
+                yield line
             whole = True
         except Silent as error:
             list(call(self._link, "ask", ["", "", str(self._limit)], [["k", kept.pid], ["q"]]))

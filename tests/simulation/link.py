@@ -196,12 +196,12 @@ class SimulatedShell:
     _ended: bool = False
 
     def alive(self) -> bool:
-        if self.link.faults.strike("login node kills the loop"):
-            self._ended = True
         return not self._ended
 
     def say(self, program: bytes, limit: float) -> Iterator[bytes]:
         self.link._connected()
+        if self.link.faults.strike("login node kills the loop"):
+            self._ended = True  # after it was asked whether it lives
         if self._ended:
             return
         if not self._told:

@@ -5,7 +5,7 @@
 #   g PATHS...         and of these, as far as a glance tells? They are counted with the others
 #   e FOLDER ENDS...   the last lines of files there whose names end so
 #   s PATHS...         their sizes and times of change
-#   k PID              end what that shell, of ours and at work, has started
+#   k PID              end that shell of our own connection, and what it has started
 #   q                  the end; without it nothing that was asked counts
 x() {
     printf '%s runs\n' "$token"
@@ -62,7 +62,10 @@ s() {
 }
 
 k() {
-    for hung in $(children "$1"); do end_all "$hung"; done
+    # Only if the same sshd has started it: its number may be another's by now.
+    for shell in $(children "$PPID"); do
+        [ "$shell" != "$1" ] || end_all "$1"
+    done
 }
 
 q() {
