@@ -203,8 +203,8 @@ ROWS = (
     Row(
         "dependents", "chains", "end of a job to the submission of its dependent",
         "interval + a cycle, half in the median", _dependents,
-        "16 chains of 8 jobs of 2 to 4 s, `--interval 2`; from the job's own time stamp before its "
-        "marker to the call of sbatch, both by the login node's clock; the longest cycle counts "
+        "16 chains of 24 jobs of 2 to 4 s, `--interval 2`; from the job's own time stamp before "
+        "its marker to the call of sbatch, both by the login node's clock; the longest cycle counts "
         "for the longest wait, half of interval and median cycle for the median.",
     ),
     Row(

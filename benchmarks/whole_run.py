@@ -31,7 +31,7 @@ from . import lab, meter, peers_run
 from .peers_list import DRIVERS
 
 JOBS, INTERVAL = 200, 2.0
-CHAINS, LENGTH = 16, 8
+CHAINS, LENGTH = 16, 24
 ACCOUNT = "hpclimits"
 
 Figures = dict[str, Any]
@@ -186,7 +186,7 @@ def _cycles(rows: list[Figures], node: meter.LoginNode) -> Figures:
         until = after["begin"] if after else time.time()
         looks[sum(row["begin"] <= at < until for at in listings)] += 1
         channels.append(used)
-        if after and end["journal"] == row["before"]["journal"] and used == 1:
+        if after and end["journal"] == row["before"]["journal"] and used <= 1:
             quiet_channels.append(used)
             moved = [end[way] - row["before"][way] for way in ("sent", "received") if way in end]
             sizes.append(sum(moved))

@@ -94,6 +94,7 @@ class Loop:
         self._puller.mend()
         while not self.stop.is_set():
             self.lock.check()
+            began = self.know.clock.now()
             done = self._try(whole=whole, begun=begun)
             if once and self.answered:
                 with contextlib.suppress(ClusterError):  # said; it is fetched at the next start
@@ -102,7 +103,9 @@ class Loop:
             if done and not forever and self._settled():
                 break
             whole = whole and not done
-            self._wait(self._pause())
+            # The interval is from look to look; half of it is a rest, after a failure all of it.
+            pause, took = self._pause(), self.know.clock.now() - began
+            self._wait(pause if self._failures else max(pause / 2, pause - took))
         self._puller.stop()
         with contextlib.suppress(OSError):
             self._recorder.draw(at_once=True)
