@@ -204,8 +204,8 @@ ROWS = (
         "dependents", "chains", "end of a job to the submission of its dependent",
         "interval + a cycle, half in the median", _dependents,
         "16 chains of 24 jobs of 2 to 4 s, `--interval 2`; from the job's own time stamp before "
-        "its marker to the call of sbatch, both by the login node's clock; the longest cycle counts "
-        "for the longest wait, half of interval and median cycle for the median.",
+        "its marker to the call of sbatch, both by the login node's clock; the longest cycle "
+        "counts for the longest wait, half of interval and median cycle for the median.",
     ),
     Row(
         "cycle", "cycle", "processor time for a cycle, 100,000 jobs against 1,000",
