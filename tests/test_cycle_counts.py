@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from faults_lab import Lab
 
-from jobmon.core.model import Seen
+from jobmon.core.model import Life, Seen
 from jobmon.cycle import question
 from jobmon.cycle.loop import Loop
 from jobmon.run import tree, views
@@ -124,3 +124,25 @@ def test_the_pauses_grow_while_the_batch_system_is_slow(
         longest = 30.0 if look == 4.0 else 10.0
         assert 0.9 * longest <= wait <= longest, "never later than said, nor all at one time"
     assert len(set(pauses)) > len(pauses) // 2
+
+
+@pytest.mark.parametrize(("needs", "soonest"), [("qsub.finished.0\n", 0.75), ("", 0.9)])
+def test_an_end_that_another_job_waits_for_is_looked_for_sooner(
+    tmp_path: Path, needs: str, soonest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab(tmp_path, {"interval": 10.0})
+    lab.farm.length = 2000.0
+    lab.put("m/qsub.0")
+    lab.put("m/qsub.1", needs)
+    pauses: list[float] = []
+    pause = Loop._pause
+
+    def counted(self: Loop) -> float:
+        if not any(self.know.jobs[key].life == Life.FINISHED for key in self.know.jobs):
+            pauses.append(pause(self))
+        return pause(self)
+
+    monkeypatch.setattr(Loop, "_pause", counted)
+    lab.session()
+    assert len(pauses) > 100
+    assert soonest * 10 <= min(pauses[2:]) < soonest * 10 + 0.5 and max(pauses) <= 10
