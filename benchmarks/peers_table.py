@@ -121,8 +121,8 @@ has no dependencies: its chain is one submission after the other.
 """
 _PENDING = """
 {jobs_pending} jobs that pend and do not change, everyone looking every 10 s; measured for three
-minutes, once all were submitted, and scaled to an hour. jobmon's looks are 9 to 10 s apart at random, so
-that many users do not ask in the same second:
+minutes, once all were submitted, and scaled to an hour. jobmon's looks are 9 to 10 s apart at
+random, so that many users do not ask in the same second:
 
 """
 
