@@ -9,7 +9,7 @@ only asked to ``exec /bin/sh`` on a program that comes on standard input: a file
 brace group, which a shell reads to its end before it does any of it: a connection that dies in
 the middle starts nothing. Steps are program text because a shell reads data byte by byte, a system
 call each. Answers are the lines between a BEGIN and an END that carry a random word; no END, no
-answer. A shell that is kept for all questions (``kept.py``) is asked in the same way.
+answer. A shell that is kept for all looks (``kept.py``) is asked in the same way.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class _Kept:
 
 
 class Asker:
-    """Asks by ``sh/ask.sh``: a kept shell where the link has one, else by a call for each.
+    """Asks by ``sh/ask.sh`` for looks: a kept shell if the link has one, else by a call for each.
 
     ``limit``: seconds after which a listing is ended.
     """

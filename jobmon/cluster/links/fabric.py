@@ -53,7 +53,7 @@ class FabricLink:
             yield from self._single.tally.heard(flow.stream(channel, stdin, limit, self.where))
 
     def shell(self, limit: float) -> Shell | None:
-        """See ``Link``; None once the server refused a channel: it is held for no question then."""
+        """See ``Link``; None once the server refused a channel: none is held for looks then."""
         if self._crowded:
             return None
         self._shell = _Shell(self, limit)
